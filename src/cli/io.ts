@@ -1,0 +1,17 @@
+// What a command sees of the process: two streams, the environment, and whether a person is watching.
+// Rule: a command touches nothing else of the process, so that a test can be its terminal.
+
+export interface CliIo {
+  out(line: string): void
+  err(line: string): void
+  env: Record<string, string | undefined>
+  isTty: boolean
+  readStdin(): Promise<string>
+}
+
+/** What a command needs that runs until it is told to stop. */
+export interface ServiceIo extends CliIo {
+  /** Where log lines go; each ends with a newline. */
+  readonly log: { write(text: string): void }
+  onSignal(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', handler: () => void): void
+}

@@ -1,0 +1,44 @@
+// sightline serve: any role that a config file describes.
+import { parseArgs } from 'node:util'
+import { loadConfig } from '../config/load.ts'
+import { fail, usage } from './failure.ts'
+import type { ServiceIo } from './io.ts'
+import { runService } from './service.ts'
+
+const HELP = `usage: sightline serve --config FILE [--json]
+
+  runs the proxies and tunnels that FILE describes, until SIGTERM
+
+  --config FILE   the configuration; config/gateway.yaml is a commented example
+  --json          one JSON object a line on standard output
+
+signals: SIGHUP reads certificates, revocation lists, users and egress rules again; SIGTERM lets open
+connections finish; a second SIGTERM stops at once
+
+examples:
+  sightline config check gateway.yaml && sightline serve --config gateway.yaml
+  curl -x http://127.0.0.1:3128 http://example.org/`
+
+export async function serveCommand(args: string[], io: ServiceIo): Promise<number> {
+  let values
+  try {
+    values = parseArgs({
+      args,
+      options: { config: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+    }).values
+  } catch (thrown) {
+    return usage(io, (thrown as Error).message, 'serve')
+  }
+  if (values.help === true) {
+    io.out(HELP)
+    return 0
+  }
+  const file = values.config ?? io.env['SIGHTLINE_CONFIG']
+  if (file === undefined) return usage(io, 'no config file given: add --config FILE', 'serve')
+  try {
+    const config = loadConfig(file)
+    return await runService({ config, reread: () => loadConfig(file), admin: true, json: values.json === true }, io)
+  } catch (thrown) {
+    return fail(io, thrown)
+  }
+}

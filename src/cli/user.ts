@@ -1,0 +1,82 @@
+// sightline user: the users file of a proxy. Passwords come from standard input, never from the command line,
+// where other users of the machine could read them.
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { hashPassword, parseUsers } from '../gateway/users.ts'
+import { GatewayError } from '../errors.ts'
+import { fail, usage } from './failure.ts'
+import type { CliIo } from './io.ts'
+import { writeFileAtomically } from '../pki/store.ts'
+
+const HELP = `usage: sightline user add NAME --file F      (password on standard input)
+       sightline user remove NAME --file F
+       sightline user list --file F
+
+  the users file of an inbound with auth: { users: F }
+
+examples:
+  sightline user add alice --file config/users
+  printf %s "$PASSWORD" | sightline user add alice --file config/users`
+
+const NAME = /^[^:\s]{1,255}$/
+
+export async function userCommand(args: string[], io: CliIo): Promise<number> {
+  let parsed
+  try {
+    parsed = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { file: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    })
+  } catch (thrown) {
+    return usage(io, (thrown as Error).message, 'user')
+  }
+  const { values, positionals } = parsed
+  const [verb, name] = positionals
+  if (values.help === true) {
+    io.out(HELP)
+    return 0
+  }
+  const { file } = values
+  if (file === undefined) return usage(io, 'no users file given: add --file F', 'user')
+  try {
+    const lines = readLines(file)
+    const names = [...parseUsers(lines.join('\n'), file).keys()]
+    if (verb === 'list' && name === undefined) {
+      for (const known of names) io.out(known)
+      return 0
+    }
+    if ((verb !== 'add' && verb !== 'remove') || name === undefined || positionals.length > 2) {
+      return usage(io, 'say what to do: user add NAME, user remove NAME or user list', 'user')
+    }
+    if (!NAME.test(name)) return usage(io, 'a user name has 1 to 255 characters, no colon and no space', 'user')
+    const others = lines.filter((line) => !line.startsWith(`${name}:`))
+    if (verb === 'remove') {
+      if (!names.includes(name)) throw new GatewayError('config-invalid', { detail: `${file} has no such user`, hint: `sightline user list --file ${file}` })
+      await writeLines(file, others)
+      io.out(`removed from ${file}; a running gateway reads it on SIGHUP`)
+      return 0
+    }
+    if (io.isTty) io.err('password, then enter and control-d:')
+    const password = (await io.readStdin()).replace(/\r?\n$/, '')
+    if (password === '') return usage(io, 'no password on standard input', 'user')
+    await writeLines(file, [...others, `${name}:${await hashPassword(password)}`])
+    io.out(`${names.includes(name) ? 'changed' : 'added'} in ${file}; a running gateway reads it on SIGHUP`)
+    return 0
+  } catch (thrown) {
+    return fail(io, thrown)
+  }
+}
+
+function readLines(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8').split(/\r?\n/).filter((line) => line !== '')
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw new GatewayError('file-unusable', { cause: thrown, detail: `${file} cannot be read` })
+  }
+}
+
+async function writeLines(file: string, lines: readonly string[]): Promise<void> {
+  await writeFileAtomically(file, lines.map((line) => `${line}\n`).join(''), 0o600)
+}

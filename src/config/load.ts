@@ -1,0 +1,96 @@
+// Reads a config file: YAML, then the schema, then the files that it names. Rules: an error names the file, the
+// path in it, the value (never a secret) and the mend; paths in a file are relative to that file.
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { parseDocument } from 'yaml'
+import type { z } from 'zod'
+import { GatewayError } from '../errors.ts'
+import { configSchema, type Config } from './schema.ts'
+
+/** Parses the text of a config file. `file` names it in errors. Errors: `config-invalid`. */
+export function parseConfig(text: string, file: string): Config {
+  const document = parseDocument(text, { prettyErrors: true, maxAliasCount: 100 } as object)
+  const [syntax] = document.errors
+  if (syntax !== undefined) {
+    throw new GatewayError('config-invalid', { detail: `${file}: ${firstLine(syntax.message)}`, hint: 'mend the YAML there' })
+  }
+  const value: unknown = document.toJS() ?? {}
+  const result = configSchema.safeParse(value)
+  if (result.success) return result.data
+  const lines = result.error.issues.map((issue) => describeIssue(issue, value))
+  throw new GatewayError('config-invalid', {
+    detail: `${file}: ${lines.join('\n  ')}`,
+    hint: 'README.md and config/ show each key; `sightline config schema` gives a schema for editors',
+  })
+}
+
+/** Reads and checks a config file; every path in it becomes absolute. Errors: `config-invalid`, `file-unusable`. */
+export function loadConfig(file: string): Config {
+  const config = parseConfig(readText(file, 'config file'), file)
+  return withAbsolutePaths(config, path.dirname(path.resolve(file)))
+}
+
+/** Reads a file that the config names. Errors: `file-unusable`, with the setting that named it. */
+export function readText(file: string, what: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code
+    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'this user may not read it' : code
+    throw new GatewayError('file-unusable', {
+      cause,
+      detail: `${what} ${file}: ${why}`,
+      hint: code === 'ENOENT' ? 'check the path; paths in a config file are relative to that file' : 'check its owner and mode',
+    })
+  }
+}
+
+function withAbsolutePaths(config: Config, directory: string): Config {
+  const absolute = (file: string): string => path.resolve(directory, file)
+  const optional = (file: string | undefined): string | undefined => (file === undefined ? undefined : absolute(file))
+  return {
+    ...config,
+    inbounds: config.inbounds.map((inbound) => ({
+      ...inbound,
+      tls: inbound.tls && {
+        certificate: absolute(inbound.tls.certificate),
+        key: absolute(inbound.tls.key),
+        clientAuthority: optional(inbound.tls.clientAuthority),
+        revocationList: optional(inbound.tls.revocationList),
+      },
+      auth: inbound.auth && { ...inbound.auth, users: optional(inbound.auth.users) },
+    })),
+    outbounds: Object.fromEntries(
+      Object.entries(config.outbounds).map(([name, outbound]) => [
+        name,
+        outbound.type === 'tunnel'
+          ? {
+              ...outbound,
+              certificate: optional(outbound.certificate),
+              key: optional(outbound.key),
+              authority: absolute(outbound.authority),
+            }
+          : outbound,
+      ]),
+    ),
+    admin: { ...config.admin, token: optional(config.admin.token) },
+  }
+}
+
+function describeIssue(issue: z.core.$ZodIssue, value: unknown): string {
+  const where = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('')
+  const shownPath = where.replace(/^\./, '') || 'the file'
+  if (issue.code === 'unrecognized_keys') {
+    return `${shownPath}: unknown key ${issue.keys.map((key) => `"${key}"`).join(', ')}`
+  }
+  const found = issue.path.reduce<unknown>(
+    (part, key) => (typeof part === 'object' && part !== null ? Reflect.get(part, key) : undefined),
+    value,
+  )
+  const shown = typeof found === 'object' || found === undefined ? '' : ` (found ${JSON.stringify(found)})`
+  return `${shownPath}: ${firstLine(issue.message)}${shown}`
+}
+
+function firstLine(text: string): string {
+  return (text.split('\n')[0] ?? '').replace(/:$/, '')
+}

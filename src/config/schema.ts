@@ -1,0 +1,161 @@
+// The shape of a config file (DESIGN's contract), its defaults and its checks. Pure. Rules: unknown keys are
+// errors; what is unsafe must be asked for in so many words; every message says how to mend it.
+import { z } from 'zod'
+import { isLoopback, parseCidr, parseListenAddress } from './address.ts'
+
+const listen = z
+  .string()
+  .refine((text) => parseListenAddress(text) !== undefined, {
+    error: 'not an address to listen on; write it as 127.0.0.1:3128 or [::1]:3128',
+  })
+  .describe('Address and port, as 127.0.0.1:3128 or [::1]:3128; port 0 takes any free one')
+
+const cidr = z
+  .string()
+  .refine((text) => parseCidr(text) !== undefined, { error: 'not a range of addresses; write it as 10.0.0.0/8 or ::1/128' })
+
+const path = z.string().min(1)
+const milliseconds = z.int().min(1).max(86_400_000 * 7)
+
+const tlsSchema = z.strictObject({
+  certificate: path.describe('PEM file: the certificate of this listener'),
+  key: path.describe('PEM file: its private key'),
+  clientAuthority: path.optional().describe('PEM file: ask for, and require, a client certificate of this authority'),
+  revocationList: path.optional().describe('The authority\'s revocation list'),
+})
+
+const authSchema = z.strictObject({
+  users: path.optional().describe('File with lines of name:scrypt-hash (sightline user add)'),
+  sources: z.array(cidr).min(1).optional().describe('Addresses that may connect'),
+})
+
+const inboundSchema = z.strictObject({
+  type: z.enum(['http', 'socks', 'mixed', 'tunnel']),
+  listen,
+  tls: tlsSchema.optional(),
+  auth: authSchema.optional().describe('What a client must show; all that is listed must hold'),
+  allowOpenProxy: z.boolean().optional().describe('true: serve anybody who can reach this address'),
+  outbound: z.string().default('direct').describe('Name of the outbound that dials'),
+})
+
+const directSchema = z.strictObject({
+  type: z.literal('direct'),
+  localAddress: z.union([z.ipv4(), z.ipv6()]).optional().describe('Address of this machine to dial from'),
+})
+
+const tunnelSchema = z.strictObject({
+  type: z.literal('tunnel'),
+  url: z.url({ protocol: /^wss$/, error: 'not a tunnel address; write it as wss://host:8443/tunnel' }),
+  certificate: path.optional().describe('PEM file: this client\'s certificate'),
+  key: path.optional(),
+  connections: z.int().min(1).max(16).default(1).describe('Connections to the gateway that share the streams'),
+  authority: path.describe('PEM file: the authority that the gateway\'s certificate must come from'),
+})
+
+const outboundSchema = z.discriminatedUnion('type', [directSchema, tunnelSchema])
+type Outbound = z.output<typeof outboundSchema>
+
+const egressSchema = z.strictObject({
+  mode: z.enum(['enforce', 'report']).default('enforce'),
+  allow: z.array(z.string()).default([]),
+  deny: z.array(z.string()).default([]),
+  allowOnly: z.boolean().default(false),
+})
+
+const limitsSchema = z.strictObject({
+  connections: z.int().min(1).default(8_000).describe('Client connections at once, over all inbounds'),
+  streamsPerTunnel: z.int().min(1).max(65_536).default(1_024),
+  headBytes: z.int().min(1_024).max(1_048_576).default(32_768).describe('Largest HTTP head'),
+  handshakeMs: milliseconds.default(10_000).describe('From accept to a complete request'),
+  dialMs: milliseconds.default(10_000).describe('From the request to a connected upstream'),
+  idleMs: milliseconds.default(600_000).describe('A relay in which nothing moves'),
+  keepAliveMs: milliseconds.default(30_000).describe('An HTTP client connection between two requests'),
+})
+
+const adminSchema = z.strictObject({
+  listen: listen.default('127.0.0.1:9901'),
+  allowFrom: z.array(cidr).min(1).optional().describe('Addresses that may ask, where it is not on loopback'),
+  token: path.optional().describe('File with a bearer token that must be shown'),
+})
+
+export const configSchema = z
+  .strictObject({
+    inbounds: z.array(inboundSchema).min(1),
+    outbounds: z
+      .record(z.string(), outboundSchema)
+      .default({})
+      .transform((outbounds): Record<string, Outbound> => ({ direct: { type: 'direct' }, ...outbounds })),
+    egress: egressSchema.prefault({}),
+    limits: limitsSchema.prefault({}),
+    log: z
+      .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') })
+      .prefault({}),
+    exposure: z.enum(['first-bytes', 'off']).default('first-bytes'),
+    admin: adminSchema.prefault({}),
+    drainTimeoutMs: milliseconds.default(10_000).describe('What open connections get after SIGTERM'),
+  })
+  .superRefine((config, context) => {
+    config.inbounds.forEach((inbound, index) => {
+      for (const problem of inboundProblems(inbound, config.outbounds)) {
+        context.addIssue({ code: 'custom', path: ['inbounds', index, ...problem.path], message: problem.message })
+      }
+    })
+    const { admin } = config
+    const adminHost = parseListenAddress(admin.listen)?.host
+    if (adminHost !== undefined && !isLoopback(adminHost) && !admin.allowFrom && !admin.token) {
+      const message = 'the admin address is not on loopback: give allowFrom or token'
+      context.addIssue({ code: 'custom', path: ['admin', 'listen'], message })
+    }
+    for (const [name, outbound] of Object.entries(config.outbounds)) {
+      if (outbound.type === 'tunnel' && (outbound.certificate === undefined) !== (outbound.key === undefined)) {
+        const message = 'certificate and key go together: give both or neither'
+        context.addIssue({ code: 'custom', path: ['outbounds', name], message })
+      }
+    }
+  })
+
+export type Config = z.output<typeof configSchema>
+export type ConfigInput = z.input<typeof configSchema>
+export type InboundConfig = Config['inbounds'][number]
+export type TunnelOutboundConfig = Extract<Outbound, { type: 'tunnel' }>
+export type Limits = Config['limits']
+
+interface Problem {
+  readonly path: readonly string[]
+  readonly message: string
+}
+
+function inboundProblems(inbound: InboundConfig, outbounds: Config['outbounds']): Problem[] {
+  const problems: Problem[] = []
+  const add = (path: string[], message: string): void => void problems.push({ path, message })
+  if (!Object.hasOwn(outbounds, inbound.outbound)) {
+    add(['outbound'], `no outbound has the name "${inbound.outbound}"; there are: ${Object.keys(outbounds).join(', ')}`)
+  }
+  if (inbound.type === 'tunnel' && inbound.tls?.clientAuthority === undefined) {
+    add(['tls'], 'a tunnel needs tls with certificate, key and clientAuthority')
+  }
+  if (inbound.tls !== undefined && inbound.type !== 'http' && inbound.type !== 'tunnel') {
+    add(['tls'], `tls goes with type http or tunnel, not ${inbound.type}`)
+  }
+  if (inbound.tls?.revocationList !== undefined && inbound.tls.clientAuthority === undefined) {
+    add(['tls', 'revocationList'], 'a revocation list needs clientAuthority beside it')
+  }
+  if (inbound.type === 'tunnel' && inbound.auth?.users !== undefined) {
+    add(['auth', 'users'], 'a tunnel knows its clients by certificate; leave users out')
+  }
+  const host = parseListenAddress(inbound.listen)?.host
+  const guarded = inbound.auth?.users ?? inbound.auth?.sources ?? inbound.tls?.clientAuthority
+  if (host !== undefined && !isLoopback(host) && guarded === undefined && inbound.allowOpenProxy !== true) {
+    add(
+      ['listen'],
+      `${inbound.listen} can be reached from other machines, and nothing says who may use it; ` +
+        'add auth.users, auth.sources or tls.clientAuthority, listen on 127.0.0.1, or set allowOpenProxy: true',
+    )
+  }
+  return problems
+}
+
+/** JSON Schema (draft 2020-12) of a config file, for editors. */
+export function configJsonSchema(): unknown {
+  return z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' })
+}

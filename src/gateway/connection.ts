@@ -1,0 +1,93 @@
+// The life of one request: the file to open first. An inbound has done the handshake; what follows reads
+//     authorize(request) -> dial(route) -> confirm(upstream) -> relay(client, upstream)
+// Rule: a request is confirmed or refused exactly once, and what was dialled is always disposed of.
+import type { Limits } from '../config/schema.ts'
+import { GatewayError, toGatewayError } from '../errors.ts'
+import type { Outbound } from '../outbound/outbound.ts'
+import { normalizeHost } from '../policy/egress.ts'
+import type { BoundAddress, ProxyRequest } from '../protocol/request.ts'
+import { abort } from '../transport/abort.ts'
+import type { IdleSweep } from '../transport/deadline.ts'
+import { ExposureMeter, linkIsEncrypted } from './exposure-meter.ts'
+import type { Observer } from './observer.ts'
+import { relay } from './relay.ts'
+
+export interface ConnectionHost {
+  readonly observer: Observer
+  readonly limits: Limits
+  readonly sweep: IdleSweep
+  readonly exposure: boolean
+  newReference(): string
+  /** Throws `destination-denied` where the egress rules refuse the name, `bad-request` where it is none. */
+  authorize(request: ProxyRequest): void
+}
+
+/** Serves one request from its authorization to its last byte. Never rejects. */
+export async function serveRequest(request: ProxyRequest, outbound: Outbound, host: ConnectionHost): Promise<void> {
+  const { observer } = host
+  const { mode, identity } = request
+  const startedMs = performance.now()
+  let upstream
+  try {
+    host.authorize(request)
+    upstream = await outbound.dial(request)
+    if (request.signal.aborted) {
+      abort(upstream.stream)
+      throw new GatewayError('stream-cancelled', { side: 'client' })
+    }
+  } catch (thrown) {
+    return refuse(request, toGatewayError(thrown, 'upstream'), host)
+  }
+  observer.dialled(mode, performance.now() - startedMs)
+
+  const client = request.confirm(shownAddress(upstream.bound))
+  observer.streamOpened(mode)
+  const meter = new ExposureMeter(
+    observer,
+    {
+      mode,
+      linkEncrypted: linkIsEncrypted(mode),
+      namedByClient: normalizeHost(request.destination.host).kind === 'name',
+      credential: request.sentCredential,
+    },
+    host.exposure && mode !== 'tunnel-client',
+  )
+  const brokenOff = await relay(client, upstream.stream, {
+    sweep: host.sweep,
+    idleMs: host.limits.idleMs,
+    moved: (direction, chunk) => meter.moved(direction, chunk),
+  })
+  meter.end()
+  observer.streamClosed({ mode, identity, outcome: brokenOff?.code ?? 'ok', durationMs: performance.now() - startedMs })
+}
+
+function refuse(request: ProxyRequest, error: GatewayError, host: ConnectionHost): void {
+  const reference = error.reference ?? host.newReference()
+  const denial = error.cause instanceof EgressRefusal ? error.cause : undefined
+  host.observer.refused({
+    mode: request.mode,
+    code: error.code,
+    reference,
+    identity: request.identity,
+    rule: denial?.rule,
+    reason: denial?.reason,
+  })
+  request.refuse(error, reference)
+}
+
+/** Why the egress rules refused; travels as the cause of `destination-denied`, and only ever to the log. */
+export class EgressRefusal extends Error {
+  readonly rule: string
+  readonly reason: string
+
+  constructor(rule: string, reason: string) {
+    super(`${rule}: ${reason}`)
+    this.rule = rule
+    this.reason = reason
+  }
+}
+
+/** SOCKS4 and OPENED have room for an IP address only; an upstream that is none of ours to show is all zeros. */
+function shownAddress(bound: BoundAddress): BoundAddress {
+  return bound.address === '' ? { address: '0.0.0.0', port: 0 } : bound
+}

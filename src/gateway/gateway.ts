@@ -1,0 +1,274 @@
+// Composes one process from a config: outbounds, egress rules, inbounds. The creator disposes: `drain` lets open
+// streams finish, `destroy` ends everything at once.
+import { randomBytes } from 'node:crypto'
+import os from 'node:os'
+import { readText } from '../config/load.ts'
+import type { Config, InboundConfig } from '../config/schema.ts'
+import { GatewayError, toGatewayError } from '../errors.ts'
+import type { InboundContext } from '../inbound/context.ts'
+import { Inbound, modeOf } from '../inbound/inbound.ts'
+import { DirectOutbound } from '../outbound/direct.ts'
+import type { DialRequest, Outbound } from '../outbound/outbound.ts'
+import { TunnelOutbound, type TunnelState } from '../outbound/tunnel.ts'
+import { judgeAddress, judgeName, parseEgressRules, type EgressPolicy, type EgressVerdict } from '../policy/egress.ts'
+import type { BoundAddress, Mode, ProxyRequest } from '../protocol/request.ts'
+import { IdleSweep } from '../transport/deadline.ts'
+import { resolveBySystem, type Resolve } from '../transport/resolve.ts'
+import { EgressRefusal, serveRequest, type ConnectionHost } from './connection.ts'
+import { readServerCredentials, readTunnelCredentials } from './credentials.ts'
+import type { Observer } from './observer.ts'
+import { parseUsers, Users } from './users.ts'
+
+export interface GatewayOptions {
+  readonly config: Config
+  readonly observer: Observer
+  readonly resolve?: Resolve
+  /** Told of each tunnel's state, for a person to read; counts and logs go to the observer. */
+  readonly onTunnelState?: (state: TunnelState) => void
+  /** Addresses of this process that are not inbounds (admin, console): never to be reached through it. */
+  readonly otherListeners?: readonly BoundAddress[]
+  /** The lab's hooks. `serve`, `connect` and `up` set none of them. */
+  readonly lab?: LabHooks
+}
+
+export interface LabHooks {
+  /** NSS key log lines of the listeners. */
+  readonly onServerKeylog?: (line: Buffer) => void
+  /** NSS key log lines of the tunnel client. */
+  readonly onClientKeylog?: (line: Buffer) => void
+  /** Address that the tunnel client connects from. */
+  readonly tunnelLocalAddress?: string
+  /** A fault to be found: the tunnel without its TLS, on both ends. */
+  readonly tunnelWithoutTls?: boolean
+}
+
+const REFERENCE_BYTES = 6
+
+export class Gateway {
+  #options: GatewayOptions
+  #config: Config
+  #observer: Observer
+  #policy: EgressPolicy
+  #sweep = new IdleSweep()
+  #outbounds = new Map<string, Outbound>()
+  #tunnels: TunnelOutbound[] = []
+  #inbounds: Inbound[] = []
+  #users = new Map<string, Users>()
+  #connections = 0
+  #requests = 0
+  #idle: Array<() => void> = []
+  #draining = false
+  readonly #localAddresses = Object.values(os.networkInterfaces()).flatMap((list) => list?.map((entry) => entry.address) ?? [])
+
+  private constructor(options: GatewayOptions) {
+    this.#options = options
+    this.#config = options.config
+    this.#observer = options.observer
+    this.#policy = parseEgressRules(options.config.egress)
+  }
+
+  /** Starts every inbound and outbound, or none. Errors: `address-in-use`, `file-unusable`, `pki-invalid` … */
+  static async start(options: GatewayOptions): Promise<Gateway> {
+    const gateway = new Gateway(options)
+    try {
+      gateway.#composeOutbounds()
+      gateway.#composeInbounds()
+      for (const inbound of gateway.#inbounds) await inbound.listen()
+      await Promise.all(gateway.#tunnels.map((tunnel) => tunnel.start()))
+      return gateway
+    } catch (thrown) {
+      gateway.destroy()
+      throw thrown
+    }
+  }
+
+  /** The bound address of each inbound, in the order of the config. */
+  get addresses(): ReadonlyArray<{ readonly config: InboundConfig; readonly mode: Mode; readonly address: BoundAddress }> {
+    return this.#inbounds.map((inbound) => ({ config: inbound.config, mode: this.#modeOf(inbound.config), address: inbound.address }))
+  }
+
+  get draining(): boolean {
+    return this.#draining
+  }
+
+  /**
+   * Reads certificates, revocation lists, users and egress rules again. A new config that is not good changes
+   * nothing. Listeners and outbounds stay as they are: changing those needs a restart.
+   */
+  reload(config: Config): void {
+    try {
+      const policy = parseEgressRules(config.egress)
+      const users = readAllUsers(config)
+      const credentials = this.#inbounds.map(({ config: { tls } }) => tls && this.#serverCredentials(tls))
+      this.#policy = policy
+      this.#users = users
+      this.#inbounds.forEach((inbound, index) => {
+        const fresh = credentials[index]
+        if (fresh !== undefined) inbound.reload(fresh)
+      })
+      const tunnels = Object.values(config.outbounds).filter((outbound) => outbound.type === 'tunnel')
+      this.#tunnels.forEach((tunnel, index) => {
+        const outbound = tunnels[index]
+        if (outbound !== undefined) tunnel.reload(readTunnelCredentials(outbound))
+      })
+      this.#observer.reloaded('ok')
+    } catch (thrown) {
+      const error = toGatewayError(thrown, 'self', 'config-invalid')
+      this.#observer.reloaded(error.code)
+      throw error
+    }
+  }
+
+  /** Takes nothing new, lets open requests finish for `timeoutMs`, then ends. True where all had finished. */
+  async drain(timeoutMs: number): Promise<boolean> {
+    this.#draining = true
+    for (const inbound of this.#inbounds) inbound.drain()
+    let timer: NodeJS.Timeout | undefined
+    const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)))
+    if (this.#requests > 0) await Promise.race([new Promise<void>((resolve) => this.#idle.push(resolve)), timeout])
+    clearTimeout(timer)
+    const finished = this.#requests === 0
+    this.destroy()
+    return finished
+  }
+
+  /** Ends everything at once. */
+  destroy(): void {
+    this.#draining = true
+    for (const inbound of this.#inbounds) inbound.destroy()
+    for (const outbound of this.#outbounds.values()) outbound.destroy()
+  }
+
+  #composeOutbounds(): void {
+    const { config, lab, resolve = resolveBySystem } = this.#options
+    const { dialMs, handshakeMs, streamsPerTunnel } = config.limits
+    for (const [name, outbound] of Object.entries(config.outbounds)) {
+      if (outbound.type === 'direct') {
+        const judge = (request: DialRequest, address: string): void => this.#judgeAddress(request, address)
+        this.#outbounds.set(name, new DirectOutbound({ dialMs, resolve, judge, localAddress: outbound.localAddress }))
+        continue
+      }
+      const tunnel = new TunnelOutbound({
+        url: lab?.tunnelWithoutTls === true ? outbound.url.replace(/^wss:/, 'ws:') : outbound.url,
+        credentials: readTunnelCredentials(outbound),
+        handshakeMs,
+        dialMs,
+        connections: outbound.connections,
+        maxStreams: streamsPerTunnel,
+        localAddress: lab?.tunnelLocalAddress,
+        onKeylog: lab?.onClientKeylog,
+        random: Math.random,
+        stateChanged: (state) => {
+          this.#observer.tunnelState(state.state, 'error' in state ? state.error.code : undefined)
+          this.#options.onTunnelState?.(state)
+        },
+      })
+      this.#tunnels.push(tunnel)
+      this.#outbounds.set(name, tunnel)
+    }
+  }
+
+  #composeInbounds(): void {
+    const { config, lab } = this.#options
+    this.#users = readAllUsers(config)
+    for (const inbound of config.inbounds) {
+      const credentials = inbound.tls && this.#serverCredentials(inbound.tls)
+      this.#inbounds.push(
+        new Inbound(inbound, this.#modeOf(inbound), credentials, {
+          context: this.#context(inbound),
+          entered: (mode) => this.#entered(mode),
+          left: (mode) => {
+            this.#connections -= 1
+            this.#observer.connectionClosed(mode)
+          },
+          sessionOpened: () => this.#observer.sessionOpened(),
+          sessionClosed: (code) => this.#observer.sessionClosed(code),
+          newSessionId: () => randomBytes(16).toString('hex'),
+          onKeylog: lab?.onServerKeylog,
+        }),
+      )
+    }
+  }
+
+  #serverCredentials(tls: NonNullable<InboundConfig['tls']>): ReturnType<typeof readServerCredentials> | undefined {
+    const isTunnel = this.#options.lab?.tunnelWithoutTls === true && tls.clientAuthority !== undefined
+    return isTunnel ? undefined : readServerCredentials(tls)
+  }
+
+  #modeOf(inbound: InboundConfig): Mode {
+    return modeOf(inbound, this.#outbounds.get(inbound.outbound) instanceof TunnelOutbound)
+  }
+
+  #context(inbound: InboundConfig): InboundContext {
+    const usersFile = inbound.auth?.users
+    return {
+      serve: (request) => this.#serve(request, inbound.outbound),
+      limits: this.#config.limits,
+      requiresPassword: usersFile !== undefined,
+      authenticate: async (name, password) => {
+        const users = usersFile === undefined ? undefined : this.#users.get(usersFile)
+        return users?.authenticate(name, password)
+      },
+      newReference,
+      refused: (mode, code, reference) => this.#observer.refused({ mode, code, reference }),
+    }
+  }
+
+  #entered(mode: Mode): boolean {
+    if (this.#connections >= this.#config.limits.connections) return false
+    this.#connections += 1
+    this.#observer.connectionOpened(mode)
+    return true
+  }
+
+  async #serve(request: ProxyRequest, outboundName: string): Promise<void> {
+    const outbound = this.#outbounds.get(outboundName)
+    if (outbound === undefined) throw new GatewayError('internal-error')
+    const host: ConnectionHost = {
+      observer: this.#observer,
+      limits: this.#config.limits,
+      sweep: this.#sweep,
+      exposure: this.#config.exposure !== 'off',
+      newReference,
+      authorize: () => this.#authorize(request, outbound),
+    }
+    this.#requests += 1
+    try {
+      await serveRequest(request, outbound, host)
+    } finally {
+      this.#requests -= 1
+      if (this.#requests === 0) for (const idle of this.#idle.splice(0)) idle()
+    }
+  }
+
+  /** The egress rules are the law of whoever dials: a tunnel's are judged at its gateway. */
+  #authorize(request: ProxyRequest, outbound: Outbound): void {
+    if (this.#draining) throw new GatewayError('shutting-down')
+    if (outbound instanceof TunnelOutbound) return
+    this.#enforce(judgeName(this.#policy, request.destination), request)
+  }
+
+  #judgeAddress(request: DialRequest, address: string): void {
+    const own = [...this.#inbounds.map((inbound) => inbound.address), ...(this.#options.otherListeners ?? [])]
+    const verdict = judgeAddress(this.#policy, { ...request.destination, address, own, localAddresses: this.#localAddresses })
+    this.#enforce(verdict, request)
+  }
+
+  #enforce(verdict: EgressVerdict, { mode, identity }: DialRequest): void {
+    if (verdict.allowed) return
+    const { rule, reason } = verdict
+    if (this.#policy.mode === 'enforce' || reason === 'own-listener') {
+      throw new GatewayError('destination-denied', { side: 'client', cause: new EgressRefusal(rule, reason) })
+    }
+    this.#observer.wouldRefuse({ mode, identity, code: 'destination-denied', reference: newReference(), rule, reason })
+  }
+}
+
+function newReference(): string {
+  return randomBytes(REFERENCE_BYTES).toString('hex')
+}
+
+function readAllUsers(config: Config): Map<string, Users> {
+  const files = config.inbounds.flatMap((inbound) => inbound.auth?.users ?? [])
+  return new Map(files.map((file) => [file, new Users(parseUsers(readText(file, 'auth.users'), file))]))
+}

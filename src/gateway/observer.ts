@@ -1,0 +1,47 @@
+// What the pipeline tells whoever counts and logs. Telemetry implements it. Rule: nothing in these calls is an
+// address, a destination or a credential; an identity is passed only to be turned into a pseudonym.
+import type { ErrorCode } from '../errors.ts'
+import type { StreamFacts } from '../policy/exposure.ts'
+import type { Identity, Mode } from '../protocol/request.ts'
+
+export type Direction = 'up' | 'down'
+/** To the operator: 'yes' (HTTP, first flights), 'no' (TLS and SSH after their first flight), 'unknown'. */
+export type Readable = 'yes' | 'no' | 'unknown'
+
+export interface Refusal {
+  readonly mode: Mode
+  readonly code: ErrorCode
+  /** The random reference that the client was given too. */
+  readonly reference: string
+  readonly identity?: Identity | undefined
+  /** For `destination-denied`: which rule, and why. Never what it was held against. */
+  readonly rule?: string | undefined
+  readonly reason?: string | undefined
+}
+
+export interface StreamEnd {
+  readonly mode: Mode
+  readonly identity: Identity | undefined
+  /** 'ok' where both directions ended in order. */
+  readonly outcome: ErrorCode | 'ok'
+  readonly durationMs: number
+}
+
+export interface Observer {
+  connectionOpened(mode: Mode): void
+  connectionClosed(mode: Mode): void
+  sessionOpened(): void
+  sessionClosed(code: ErrorCode): void
+  refused(refusal: Refusal): void
+  /** `egress.mode: report`: what `enforce` would have refused. */
+  wouldRefuse(refusal: Refusal): void
+  dialled(mode: Mode, durationMs: number): void
+  streamOpened(mode: Mode): void
+  streamClosed(end: StreamEnd): void
+  relayed(mode: Mode, direction: Direction, readable: Readable, bytes: number): void
+  /** Once for each stream, when its first bytes have been looked at. Not called with `exposure: off`. */
+  streamRead(facts: StreamFacts): void
+  /** State of a tunnel that this process keeps to a gateway. */
+  tunnelState(state: 'connecting' | 'up' | 'down' | 'refused', code: ErrorCode | undefined): void
+  reloaded(code: ErrorCode | 'ok'): void
+}

@@ -1,0 +1,91 @@
+// Moves bytes between a client and an upstream until both directions have ended. Rules: back-pressure reaches
+// the sender, an end in one direction leaves the other open, and a side that breaks off makes the other break
+// off too, never end as if all were well.
+import type { Duplex } from 'node:stream'
+import { GatewayError, toGatewayError, type ErrorSide } from '../errors.ts'
+import { abort } from '../transport/abort.ts'
+import type { IdleSweep, Watched } from '../transport/deadline.ts'
+import type { Direction } from './observer.ts'
+
+export interface RelayOptions {
+  readonly sweep: IdleSweep
+  readonly idleMs: number
+  /** Called for every chunk before it is written on; must not keep it. */
+  moved(direction: Direction, chunk: Buffer): void
+}
+
+/** Resolves when both sides are done: with undefined after two orderly ends, else with what broke them off. */
+export function relay(client: Duplex, upstream: Duplex, options: RelayOptions): Promise<GatewayError | undefined> {
+  return new Promise((resolve) => new Relay(client, upstream, options, resolve))
+}
+
+class Relay implements Watched {
+  readonly idleMs: number
+  lastActivityMs = 0
+  #client: Duplex
+  #upstream: Duplex
+  #options: RelayOptions
+  #resolve: (error: GatewayError | undefined) => void
+  #openDirections = 2
+  #done = false
+
+  constructor(
+    client: Duplex,
+    upstream: Duplex,
+    options: RelayOptions,
+    resolve: (error: GatewayError | undefined) => void,
+  ) {
+    this.#client = client
+    this.#upstream = upstream
+    this.#options = options
+    this.#resolve = resolve
+    this.idleMs = options.idleMs
+    options.sweep.watch(this)
+    this.#pump(client, upstream, 'up', 'client')
+    this.#pump(upstream, client, 'down', 'upstream')
+  }
+
+  expired(): void {
+    this.#breakOff(new GatewayError('idle-timeout'))
+  }
+
+  #pump(from: Duplex, to: Duplex, direction: Direction, side: ErrorSide): void {
+    const { sweep, moved } = this.#options
+    from.on('data', (chunk: Buffer) => {
+      this.lastActivityMs = sweep.nowMs
+      moved(direction, chunk)
+      if (!to.write(chunk)) from.pause()
+    })
+    to.on('drain', () => {
+      this.lastActivityMs = sweep.nowMs
+      from.resume()
+    })
+    from.on('end', () => to.end(() => this.#directionEnded()))
+    from.on('error', (error) => this.#breakOff(toGatewayError(error, side, 'connection-reset')))
+    from.on('close', () => {
+      // Closed before its end was read, or while the other side still has to write to it.
+      if (!from.readableEnded || !from.writableFinished) this.#breakOff(new GatewayError('connection-reset', { side }))
+    })
+    if (from.destroyed) this.#breakOff(new GatewayError('connection-reset', { side }))
+    else from.resume()
+  }
+
+  #directionEnded(): void {
+    this.#openDirections -= 1
+    if (this.#openDirections === 0) this.#finish(undefined)
+  }
+
+  #breakOff(error: GatewayError): void {
+    if (this.#done) return
+    abort(this.#client, error)
+    abort(this.#upstream, error)
+    this.#finish(error)
+  }
+
+  #finish(error: GatewayError | undefined): void {
+    if (this.#done) return
+    this.#done = true
+    this.#options.sweep.unwatch(this)
+    this.#resolve(error)
+  }
+}

@@ -1,0 +1,102 @@
+// Users of a proxy: a file of `name:hash` lines, hashes made with scrypt (RFC 7914). Rules: an unknown name costs
+// as much time as a wrong password; verified credentials are remembered for minutes under a keyed hash, so that
+// scrypt (25 ms) is paid once; checks at once are capped, since scrypt shares a small thread pool.
+import { createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
+import { GatewayError } from '../errors.ts'
+import type { Identity } from '../protocol/request.ts'
+
+const COST = { N: 16_384, r: 8, p: 1 } as const
+const HASH_BYTES = 32
+const REMEMBER_MS = 5 * 60_000
+const REMEMBERED_MAX = 10_000
+const CHECKS_AT_ONCE = 2
+const CHECKS_WAITING_MAX = 64
+
+interface StoredHash {
+  readonly N: number
+  readonly r: number
+  readonly p: number
+  readonly salt: Buffer
+  readonly hash: Buffer
+}
+
+function derive(password: string, stored: Omit<StoredHash, 'hash'>): Promise<Buffer> {
+  const { N, r, p, salt } = stored
+  return new Promise((resolve, reject) => {
+    scrypt(password.normalize('NFC'), salt, HASH_BYTES, { N, r, p, maxmem: 256 * N * r }, (error, hash) =>
+      error ? reject(error) : resolve(hash),
+    )
+  })
+}
+
+/** The line part after the name: `scrypt$N$r$p$salt$hash`, both base64. */
+export async function hashPassword(password: string): Promise<string> {
+  const salt = randomBytes(16)
+  const hash = await derive(password, { ...COST, salt })
+  return `scrypt$${COST.N}$${COST.r}$${COST.p}$${salt.toString('base64')}$${hash.toString('base64')}`
+}
+
+/** Reads a users file; empty lines and lines that start with # are skipped. Errors: `config-invalid`, with the line. */
+export function parseUsers(text: string, file: string): Map<string, StoredHash> {
+  const users = new Map<string, StoredHash>()
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
+    if (line.trim() === '' || line.startsWith('#')) continue
+    const match = /^([^:\s]{1,255}):scrypt\$(\d{1,8})\$(\d{1,2})\$(\d{1,2})\$([A-Za-z0-9+/=]{8,})\$([A-Za-z0-9+/=]{43,44})$/.exec(line)
+    if (match === null) {
+      throw new GatewayError('config-invalid', {
+        detail: `${file}: line ${index + 1} is not name:scrypt-hash`,
+        hint: `write it with: sightline user add NAME --file ${file}`,
+      })
+    }
+    const [, name = '', N, r, p, salt = '', hash = ''] = match
+    const stored = { N: Number(N), r: Number(r), p: Number(p), salt: Buffer.from(salt, 'base64'), hash: Buffer.from(hash, 'base64') }
+    users.set(name, stored)
+  }
+  return users
+}
+
+export class Users {
+  #users: Map<string, StoredHash>
+  #key = randomBytes(32)
+  #remembered = new Map<string, number>()
+  #running = 0
+  #waiting: Array<() => void> = []
+  #nobody: StoredHash = { ...COST, salt: randomBytes(16), hash: randomBytes(HASH_BYTES) }
+
+  constructor(users: Map<string, StoredHash>) {
+    this.#users = users
+  }
+
+  /** Undefined where name or password is wrong. Errors: `too-many-connections` where too many checks wait. */
+  async authenticate(name: string, password: string): Promise<Identity | undefined> {
+    const key = createHmac('sha256', this.#key).update(`${name.length}:${name}${password}`).digest('base64')
+    const until = this.#remembered.get(key)
+    if (until !== undefined && until > performance.now()) return { kind: 'user', name }
+    const stored = this.#users.get(name)
+    await this.#turn()
+    try {
+      const hash = await derive(password, stored ?? this.#nobody)
+      if (stored === undefined || !timingSafeEqual(hash, stored.hash)) return undefined
+    } finally {
+      this.#running -= 1
+      this.#waiting.shift()?.()
+    }
+    this.#remember(key)
+    return { kind: 'user', name }
+  }
+
+  async #turn(): Promise<void> {
+    if (this.#running >= CHECKS_AT_ONCE) {
+      if (this.#waiting.length >= CHECKS_WAITING_MAX) throw new GatewayError('too-many-connections')
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    }
+    this.#running += 1
+  }
+
+  #remember(key: string): void {
+    this.#remembered.delete(key)
+    this.#remembered.set(key, performance.now() + REMEMBER_MS)
+    const oldest = this.#remembered.keys().next()
+    if (this.#remembered.size > REMEMBERED_MAX && oldest.done !== true) this.#remembered.delete(oldest.value)
+  }
+}

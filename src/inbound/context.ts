@@ -1,0 +1,34 @@
+// What the gateway gives every inbound: where requests go, who may come in, and what to count. An inbound turns
+// bytes into a ProxyRequest and knows nothing of what happens to it.
+import type { Limits } from '../config/schema.ts'
+import { ERROR_ANSWERS, type ErrorCode, type GatewayError } from '../errors.ts'
+import type { Identity, Mode, ServeRequest } from '../protocol/request.ts'
+
+export interface InboundContext {
+  readonly serve: ServeRequest
+  readonly limits: Limits
+  /** True where a name and password are needed. */
+  readonly requiresPassword: boolean
+  /** Undefined where the password is wrong. Takes as long for an unknown name as for a wrong password. */
+  authenticate(name: string, password: string): Promise<Identity | undefined>
+  /** A random reference for one refusal: in the client's answer and in the log. */
+  newReference(): string
+  /** Something was refused before it became a request. */
+  refused(mode: Mode, code: ErrorCode, reference: string): void
+}
+
+/** The short body of an HTTP refusal. */
+export function refusalBody(error: Pick<GatewayError, 'code'>, reference: string): string {
+  return `error: ${ERROR_ANSWERS[error.code].text}; code: ${error.code}; reference: ${reference}\n`
+}
+
+/** The fields of an HTTP refusal that programs read. */
+export function refusalHeaders(code: ErrorCode, reference: string): Record<string, string> {
+  const headers: Record<string, string> = {
+    'content-type': 'text/plain; charset=utf-8',
+    'sightline-error': code,
+    'sightline-reference': reference,
+  }
+  if (ERROR_ANSWERS[code].http === 407) headers['proxy-authenticate'] = 'Basic realm="sightline", charset="UTF-8"'
+  return headers
+}

@@ -1,0 +1,124 @@
+// Inbound for SOCKS4, 4a and 5 clients: drives the pure handshake (protocol/socks) over a socket and makes one
+// ProxyRequest of it. Rule: success is said only once the upstream is connected.
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { GatewayError, type ErrorCode } from '../errors.ts'
+import type { BoundAddress, Identity, ProxyRequest } from '../protocol/request.ts'
+import { SocksHandshake, type SocksEvent } from '../protocol/socks/handshake.ts'
+import { encodeSocks4Reply, encodeSocks5Reply, socksRefusal } from '../protocol/socks/reply.ts'
+import type { InboundContext } from './context.ts'
+
+type SocksRequest = Extract<SocksEvent, { type: 'request' }>
+
+/** Serves one connection. `mode` is the link's: a tunnel client's own SOCKS port is not a `socks-proxy`. */
+export function serveSocks(socket: Socket, context: InboundContext, mode: 'socks-proxy' | 'tunnel-client'): void {
+  new SocksConnection(socket, context, mode).start()
+}
+
+class SocksConnection {
+  #socket: Socket
+  #context: InboundContext
+  #mode: 'socks-proxy' | 'tunnel-client'
+  #handshake: SocksHandshake
+  #identity: Identity | undefined
+  #gone = new AbortController()
+  #deadline: NodeJS.Timeout
+  #checking = false
+
+  constructor(socket: Socket, context: InboundContext, mode: 'socks-proxy' | 'tunnel-client') {
+    this.#socket = socket
+    this.#context = context
+    this.#mode = mode
+    this.#handshake = new SocksHandshake({ auth: context.requiresPassword ? 'password' : 'none' })
+    this.#deadline = setTimeout(() => this.#fail('handshake-timeout'), context.limits.handshakeMs).unref()
+  }
+
+  start(): void {
+    this.#socket.on('data', this.#onData)
+    this.#socket.on('end', this.#onGone)
+    this.#socket.on('close', this.#onGone)
+    this.#socket.resume()
+  }
+
+  #onData = (chunk: Buffer): void => {
+    this.#handshake.push(chunk)
+    this.#advance()
+  }
+
+  #onGone = (): void => {
+    this.#gone.abort()
+    this.#detach()
+    this.#socket.destroy()
+  }
+
+  #detach(): void {
+    clearTimeout(this.#deadline)
+    this.#socket.pause()
+    this.#socket.off('data', this.#onData)
+    this.#socket.off('end', this.#onGone)
+  }
+
+  #advance(): void {
+    if (this.#checking) return
+    for (let event = this.#handshake.next(); event !== undefined; event = this.#handshake.next()) {
+      switch (event.type) {
+        case 'reply':
+          this.#socket.write(event.bytes)
+          break
+        case 'authenticate':
+          return void this.#authenticate(event.user, event.password)
+        case 'fail':
+          return this.#fail(event.error.code, event.bytes)
+        case 'request':
+          return this.#request(event)
+      }
+    }
+  }
+
+  async #authenticate(user: string, password: string): Promise<void> {
+    this.#checking = true
+    try {
+      this.#identity = await this.#context.authenticate(user, password)
+    } catch {
+      // Too many checks at once: for this client it is as if it had not been let in.
+      this.#identity = undefined
+    }
+    this.#checking = false
+    if (this.#gone.signal.aborted) return
+    this.#handshake.authenticated(this.#identity !== undefined)
+    this.#advance()
+  }
+
+  #fail(code: ErrorCode, bytes: Uint8Array = new Uint8Array(0)): void {
+    this.#context.refused(this.#mode, code, this.#context.newReference())
+    this.#detach()
+    this.#socket.end(bytes)
+    this.#socket.destroySoon()
+  }
+
+  #request(event: SocksRequest): void {
+    this.#detach()
+    const socket = this.#socket
+    const early = this.#handshake.rest()
+    if (early.length > 0) socket.unshift(early)
+    if (event.command !== 'connect') return this.#fail('command-unsupported', socksRefusal(event.version, 'command-unsupported'))
+    const request: ProxyRequest = {
+      mode: this.#mode,
+      destination: event.destination,
+      identity: this.#identity,
+      sentCredential: this.#identity !== undefined,
+      signal: this.#gone.signal,
+      confirm: (bound: BoundAddress): Duplex => {
+        socket.off('close', this.#onGone)
+        socket.write(event.version === 5 ? encodeSocks5Reply(0, bound) : encodeSocks4Reply(true, bound))
+        return socket
+      },
+      refuse: (error: GatewayError): void => {
+        socket.off('close', this.#onGone)
+        socket.end(socksRefusal(event.version, error.code))
+        socket.destroySoon()
+      },
+    }
+    void this.#context.serve(request)
+  }
+}

@@ -1,0 +1,166 @@
+// Inbound for tunnel clients: a judged TLS connection upgrades to WebSocket (RFC 6455) and every stream that
+// its mux session opens becomes a ProxyRequest. Rule: a session lives no longer than its certificate is good.
+import http, { type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { WebSocketServer } from 'ws'
+import { ERROR_ANSWERS, GatewayError, type ErrorCode } from '../errors.ts'
+import { MAX_FRAME_BYTES, SESSION_HEADER, SUBPROTOCOL, TUNNEL_PATH } from '../protocol/mux/frame.ts'
+import type { MuxStream } from '../protocol/mux/stream.ts'
+import type { BoundAddress, ProxyRequest } from '../protocol/request.ts'
+import { StreamSocket } from '../transport/stream-socket.ts'
+import type { PeerCertificate } from '../transport/tls-server.ts'
+import { TunnelConnection } from '../transport/tunnel-connection.ts'
+import { refusalBody, refusalHeaders, type InboundContext } from './context.ts'
+
+interface Session {
+  readonly connection: TunnelConnection
+  readonly peer: PeerCertificate | undefined
+}
+
+export interface TunnelInboundEvents {
+  sessionOpened(): void
+  sessionClosed(code: ErrorCode): void
+  newSessionId(): string
+}
+
+export class TunnelInbound {
+  #context: InboundContext
+  #events: TunnelInboundEvents
+  #http: http.Server
+  #webSockets: WebSocketServer
+  #peers = new WeakMap<Duplex, PeerCertificate>()
+  #deadlines = new WeakMap<Duplex, NodeJS.Timeout>()
+  #sessions = new Set<Session>()
+  #draining = false
+
+  constructor(context: InboundContext, events: TunnelInboundEvents) {
+    this.#context = context
+    this.#events = events
+    this.#http = http.createServer({ maxHeaderSize: context.limits.headBytes, requestTimeout: 0 })
+    this.#webSockets = new WebSocketServer({
+      noServer: true,
+      perMessageDeflate: false,
+      maxPayload: MAX_FRAME_BYTES,
+      skipUTF8Validation: true,
+      handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+    })
+    this.#webSockets.on('headers', (headers) => headers.push(`${SESSION_HEADER}: ${events.newSessionId()}`))
+    this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
+    this.#http.on('request', (request, response) => {
+      const code = request.url === TUNNEL_PATH ? 'upgrade-required' : 'not-found'
+      const reference = this.#refused(code)
+      response.writeHead(ERROR_ANSWERS[code].http, {
+        ...refusalHeaders(code, reference),
+        upgrade: 'websocket',
+        connection: 'close, upgrade',
+      })
+      response.end(refusalBody({ code }, reference))
+    })
+    this.#http.on('clientError', (_error, socket) => {
+      this.#refused('bad-request')
+      socket.end('HTTP/1.1 400 Bad Request\r\nsightline-error: bad-request\r\nconnection: close\r\n\r\n', () =>
+        socket.destroy(),
+      )
+    })
+  }
+
+  get sessionCount(): number {
+    return this.#sessions.size
+  }
+
+  serve(socket: Socket, peer: PeerCertificate | undefined): void {
+    if (peer !== undefined) this.#peers.set(socket, peer)
+    const deadline = setTimeout(() => {
+      this.#refused('handshake-timeout')
+      socket.destroy()
+    }, this.#context.limits.handshakeMs).unref()
+    this.#deadlines.set(socket, deadline)
+    socket.on('close', () => clearTimeout(deadline))
+    this.#http.emit('connection', socket)
+  }
+
+  /** Ends every session whose certificate `stillGood` refuses, with the code that it gives. */
+  judgeAgain(stillGood: (peer: PeerCertificate) => ErrorCode | undefined): void {
+    for (const { connection, peer } of this.#sessions) {
+      const code = peer && stillGood(peer)
+      if (code === undefined) continue
+      this.#refused(code)
+      connection.destroy(code)
+    }
+  }
+
+  /** Takes no new streams; those that are open go on. */
+  drain(): void {
+    this.#draining = true
+    for (const { connection } of this.#sessions) connection.session.goaway('shutting-down')
+  }
+
+  destroy(): void {
+    for (const { connection } of this.#sessions) connection.destroy('shutting-down')
+  }
+
+  #refused(code: ErrorCode): string {
+    const reference = this.#context.newReference()
+    this.#context.refused('tunnel', code, reference)
+    return reference
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    clearTimeout(this.#deadlines.get(socket))
+    const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
+    if (request.url !== TUNNEL_PATH || !offered.includes(SUBPROTOCOL) || this.#draining) {
+      const code = this.#draining ? 'shutting-down' : request.url === TUNNEL_PATH ? 'upgrade-required' : 'not-found'
+      const reference = this.#refused(code)
+      const body = refusalBody({ code }, reference)
+      const answer = `HTTP/1.1 ${ERROR_ANSWERS[code].http} Refused\r\nsightline-error: ${code}\r\n`
+      return void socket.end(`${answer}content-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`)
+    }
+    this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      const peer = this.#peers.get(socket)
+      const connection = new TunnelConnection(
+        webSocket,
+        socket as Socket,
+        { role: 'gateway', maxStreams: this.#context.limits.streamsPerTunnel },
+        {
+          open: (stream) => this.#serveStream(connection, stream, peer),
+          closed: (error) => {
+            this.#sessions.delete(session)
+            this.#events.sessionClosed(error.code)
+          },
+        },
+      )
+      const session: Session = { connection, peer }
+      this.#sessions.add(session)
+      this.#events.sessionOpened()
+    })
+  }
+
+  #serveStream(connection: TunnelConnection, stream: MuxStream, peer: PeerCertificate | undefined): void {
+    const { session } = connection
+    if (stream.kind !== 'tcp') return session.refuse(stream, 'command-unsupported', this.#refused('command-unsupported'))
+    const gone = new AbortController()
+    const socket = new StreamSocket(stream)
+    socket.on('error', () => {})
+    const onClose = (): void => gone.abort()
+    socket.on('close', onClose)
+    const request: ProxyRequest = {
+      mode: 'tunnel',
+      destination: stream.destination,
+      identity: peer && { kind: 'certificate', name: peer.identity },
+      sentCredential: peer !== undefined,
+      signal: gone.signal,
+      confirm: (bound: BoundAddress) => {
+        socket.off('close', onClose)
+        session.accept(stream, bound)
+        return socket
+      },
+      refuse: (error: GatewayError, reference: string) => {
+        socket.off('close', onClose)
+        session.refuse(stream, error.code, reference)
+        socket.destroy()
+      },
+    }
+    void this.#context.serve(request)
+  }
+}

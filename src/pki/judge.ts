@@ -1,0 +1,151 @@
+// Decides who a client certificate speaks for, on every connection, before HTTP sees a byte (TLS is told not
+// to: a resumed session skips its check). Rule: it fails closed, in a fixed order, with one code for each
+// reason; and it is pure, so the caller gives the clock.
+import type { KeyObject, X509Certificate } from 'node:crypto'
+import { GatewayError, type ErrorCode } from '../errors.ts'
+import { certificatesFromPem } from './pem.ts'
+import { readRevocationLists, type RevocationList } from './revocation-list-reader.ts'
+import { normaliseSerial } from './serial.ts'
+
+const CLIENT_AUTH_OID = '1.3.6.1.5.5.7.3.2'
+
+export interface ClientTrustSource {
+  /** PEM, one authority or more. */
+  readonly authorities: string
+  /** PEM (one list or more) or DER bytes. Without it nothing counts as revoked. */
+  readonly revocationList?: string | Uint8Array
+}
+
+export interface ClientIdentity {
+  /** The subject's common name: the name that the index issued it under. */
+  readonly identity: string
+  /** Lower-case hex without leading zeros. */
+  readonly serial: string
+}
+
+interface TrustedAuthority {
+  readonly certificate: X509Certificate
+  readonly publicKey: KeyObject
+  readonly list: RevocationList | undefined
+}
+
+export class ClientTrust {
+  readonly #authorities: readonly TrustedAuthority[]
+  readonly #checksRevocation: boolean
+
+  private constructor(authorities: readonly TrustedAuthority[], checksRevocation: boolean) {
+    this.#authorities = authorities
+    this.#checksRevocation = checksRevocation
+  }
+
+  /**
+   * Reads authorities and revocation lists. Throws GatewayError `pki-invalid` for what cannot be read, and
+   * `revocation-list-unusable` for a list that none of the authorities signed, or two of one authority.
+   */
+  static load(source: ClientTrustSource): ClientTrust {
+    const certificates = certificatesFromPem(source.authorities)
+    for (const [index, certificate] of certificates.entries()) {
+      if (!certificate.ca) {
+        throw new GatewayError('pki-invalid', {
+          detail: `certificate ${index + 1} of the authorities is not an authority`,
+          hint: 'give ca.crt, not a certificate that it issued',
+        })
+      }
+    }
+    const lists = source.revocationList === undefined ? [] : readRevocationLists(source.revocationList)
+    for (const list of lists) {
+      if (!certificates.some(({ publicKey }) => list.isSignedBy(publicKey))) {
+        throw new GatewayError('revocation-list-unusable', {
+          detail: 'the revocation list is not signed by any of the authorities',
+          hint: 'give the ca.crl that belongs to ca.crt',
+        })
+      }
+    }
+    const authorities = certificates.map((certificate) => {
+      const { publicKey } = certificate
+      return { certificate, publicKey, list: onlyList(lists.filter((list) => list.isSignedBy(publicKey))) }
+    })
+    return new ClientTrust(authorities, source.revocationList !== undefined)
+  }
+
+  /**
+   * Says whose certificate it is. Throws GatewayError, in this order: `certificate-required`,
+   * `certificate-untrusted` (issuer, then subject), `certificate-not-yet-valid` and `certificate-expired` (of the
+   * authority, then of the certificate; RFC 5280 4.1.2.5, both ends included), `certificate-wrong-usage`,
+   * `revocation-list-unusable`, `certificate-revoked`.
+   */
+  judge(certificate: X509Certificate | undefined, now: Date): ClientIdentity {
+    if (!certificate) throw refusal('certificate-required')
+    const issuers = this.#authorities.filter(
+      (authority) =>
+        certificate.checkIssued(authority.certificate) && certificate.verify(authority.publicKey),
+    )
+    const issuer =
+      issuers.find((authority) => dateFault(authority.certificate, now) === undefined) ?? issuers[0]
+    if (!issuer) throw refusal('certificate-untrusted')
+    const identity = commonName(certificate)
+    // A serial below zero (RFC 5280 4.1.2.2 forbids it) has no one spelling to look up.
+    if (identity === undefined || !/^[0-9A-F]+$/.test(certificate.serialNumber)) {
+      throw refusal('certificate-untrusted', 'the certificate has no single common name, or no proper serial')
+    }
+
+    const authorityFault = dateFault(issuer.certificate, now)
+    if (authorityFault)
+      throw refusal(authorityFault, 'the authority of the client certificate is out of its dates')
+    const fault = dateFault(certificate, now)
+    if (fault) throw refusal(fault)
+    if (!certificate.keyUsage?.includes(CLIENT_AUTH_OID)) throw refusal('certificate-wrong-usage')
+
+    const serial = normaliseSerial(certificate.serialNumber)
+    if (this.#checksRevocation && usableList(issuer, now).serials.has(serial)) {
+      throw refusal('certificate-revoked')
+    }
+    return { identity, serial }
+  }
+
+  /** Whether any list holds this serial (hex of either case): for the streams of a client already judged. */
+  isRevoked(serial: string): boolean {
+    const wanted = normaliseSerial(serial)
+    return this.#authorities.some(({ list }) => list?.serials.has(wanted))
+  }
+}
+
+function usableList({ list }: TrustedAuthority, now: Date): RevocationList {
+  if (list && list.thisUpdate <= now && now <= list.nextUpdate) return list
+  throw new GatewayError('revocation-list-unusable', {
+    detail: !list
+      ? 'no revocation list covers the authority of this client certificate'
+      : now > list.nextUpdate
+        ? `the revocation list was due for renewal on ${list.nextUpdate.toISOString()}`
+        : `the revocation list is only valid from ${list.thisUpdate.toISOString()}`,
+    hint: 'write a new one with `sightline pki crl`, then reload',
+  })
+}
+
+function dateFault(
+  certificate: X509Certificate,
+  now: Date,
+): 'certificate-expired' | 'certificate-not-yet-valid' | undefined {
+  if (now < certificate.validFromDate) return 'certificate-not-yet-valid'
+  // X.509 counts whole seconds, and the last one still belongs.
+  if (now.getTime() >= certificate.validToDate.getTime() + 1000) return 'certificate-expired'
+  return undefined
+}
+
+/** The one common name; undefined where there is none, several, or one that no log line should hold. */
+function commonName(certificate: X509Certificate): string | undefined {
+  const name: unknown = certificate.toLegacyObject().subject?.CN
+  return typeof name === 'string' && /^[^\p{Cc}]+$/u.test(name) ? name : undefined
+}
+
+function onlyList(lists: readonly RevocationList[]): RevocationList | undefined {
+  if (lists.length < 2) return lists[0]
+  throw new GatewayError('revocation-list-unusable', {
+    detail: 'the file holds two revocation lists of one authority',
+    hint: 'keep the latest one only',
+  })
+}
+
+function refusal(code: ErrorCode, detail?: string): GatewayError {
+  return new GatewayError(code, { side: 'client', ...(detail === undefined ? {} : { detail }) })
+}

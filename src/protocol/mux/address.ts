@@ -1,0 +1,53 @@
+// Addresses as OPEN and OPENED carry them: the form of SOCKS5 (RFC 1928 section 5) without its reserved byte:
+// type (1 IPv4, 3 name, 4 IPv6), address, port in network order.
+import ipaddr from 'ipaddr.js'
+import { GatewayError } from '../../errors.ts'
+
+const IPV4 = 1
+const NAME = 3
+const IPV6 = 4
+const LATIN1 = new TextDecoder('latin1')
+
+function malformed(what: string): GatewayError {
+  return new GatewayError('frame-malformed', { side: 'client', detail: `tunnel address: ${what}` })
+}
+
+/** Writes `host` (IP literal without brackets, or a name of 1 to 255 ASCII characters) and `port`. */
+export function encodeAddress(host: string, port: number): Uint8Array {
+  const bare = host.includes('%') ? host.slice(0, host.indexOf('%')) : host
+  let type = NAME
+  let address: number[] | Uint8Array
+  if (ipaddr.IPv4.isValidFourPartDecimal(bare)) {
+    type = IPV4
+    address = ipaddr.IPv4.parse(bare).toByteArray()
+  } else if (bare.includes(':') && ipaddr.IPv6.isValid(bare)) {
+    type = IPV6
+    address = ipaddr.IPv6.parse(bare).toByteArray()
+  } else {
+    if (host.length === 0 || host.length > 255) throw malformed(`a name has ${host.length} characters`)
+    address = Uint8Array.from([host.length, ...Buffer.from(host, 'latin1')])
+  }
+  const bytes = new Uint8Array(1 + address.length + 2)
+  bytes[0] = type
+  bytes.set(address, 1)
+  new DataView(bytes.buffer).setUint16(1 + address.length, port)
+  return bytes
+}
+
+/**
+ * Reads an address that fills `bytes` exactly.
+ * Errors: `frame-malformed`; `address-type-unsupported` for another type.
+ */
+export function decodeAddress(bytes: Uint8Array): { host: string; port: number } {
+  const type = bytes[0]
+  const start = type === NAME ? 2 : 1
+  const length = type === IPV4 ? 4 : type === IPV6 ? 16 : type === NAME ? (bytes[1] ?? 0) : -1
+  if (length === -1) throw new GatewayError('address-type-unsupported', { side: 'client' })
+  if (bytes.length !== start + length + 2) throw malformed('wrong length')
+  const raw = bytes.subarray(start, start + length)
+  const port = ((bytes[start + length] ?? 0) << 8) | (bytes[start + length + 1] ?? 0)
+  if (type !== NAME) return { host: ipaddr.fromByteArray([...raw]).toString(), port }
+  const host = LATIN1.decode(raw)
+  if (!/^[\x21-\x7e]+$/.test(host)) throw malformed('a name has other than printable ASCII')
+  return { host, port }
+}

@@ -1,0 +1,189 @@
+// One stream of a mux session: offsets, credit and the order of its frames. Pure: the session moves its
+// frames, and whoever owns the stream (transport/stream-socket.ts) hears of it through StreamEvents.
+// Rule: every byte offset is absolute, as in QUIC's MAX_STREAM_DATA (RFC 9000 section 19.10).
+import type { ErrorCode } from '../../errors.ts'
+import type { BoundAddress, Destination } from '../request.ts'
+import { INITIAL_WINDOW_BYTES, type StreamKind } from './frame.ts'
+
+/** What a stream tells its owner. Called while a frame is handled; must not throw. */
+export interface StreamEvents {
+  opened(bound: BoundAddress): void
+  refused(code: ErrorCode, reference: string): void
+  data(payload: Uint8Array): void
+  fin(): void
+  /** The stream is over: the peer reset it or the session ended. */
+  reset(code: ErrorCode): void
+}
+
+/** What a stream needs of its session. */
+export interface StreamHost {
+  streamReady(stream: MuxStream): void
+  streamCredit(stream: MuxStream, offset: number): void
+  streamReset(stream: MuxStream, code: ErrorCode): void
+  streamDone(stream: MuxStream): void
+  /** Takes up to `bytes` of growth from the session's budget; gives what it got. */
+  takeBudget(bytes: number): number
+  readonly roundTripMs: number
+  readonly maxWindowBytes: number
+}
+
+export class MuxStream {
+  readonly id: number
+  readonly kind: StreamKind
+  readonly destination: Destination
+  events: StreamEvents | undefined
+  /** True while it stands in the scheduler's ring. */
+  scheduled = false
+  /** True once the peer answered OPEN; until then nothing else may come from it (client's side). */
+  answered = false
+
+  #host: StreamHost
+  #chunk: Uint8Array | undefined
+  #chunkOffset = 0
+  #chunkDone: (() => void) | undefined
+  #sentOffset = 0
+  #creditOffset = INITIAL_WINDOW_BYTES
+  #finWanted = false
+  #finSent = false
+
+  #receivedOffset = 0
+  #grantedOffset = INITIAL_WINDOW_BYTES
+  #windowBytes = INITIAL_WINDOW_BYTES
+  #finReceived = false
+  #grantedAtMs: number | undefined
+  #closed = false
+
+  constructor(host: StreamHost, id: number, kind: StreamKind, destination: Destination) {
+    this.#host = host
+    this.id = id
+    this.kind = kind
+    this.destination = destination
+  }
+
+  get windowBytes(): number {
+    return this.#windowBytes
+  }
+
+  get receivedOffset(): number {
+    return this.#receivedOffset
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Queues one chunk, which is not copied; `done` is called once it has gone into frames. One chunk at a time. */
+  write(chunk: Uint8Array, done: () => void): void {
+    if (this.#closed || this.#finWanted) return
+    if (chunk.length === 0) return done()
+    this.#chunk = chunk
+    this.#chunkOffset = 0
+    this.#chunkDone = done
+    if (this.canSend()) this.#host.streamReady(this)
+  }
+
+  /** Ends this direction once everything queued has gone. */
+  fin(): void {
+    if (this.#closed || this.#finWanted) return
+    this.#finWanted = true
+    if (this.canSend()) this.#host.streamReady(this)
+  }
+
+  /** Gives the stream up, in both directions. What is queued is dropped. */
+  reset(code: ErrorCode): void {
+    if (this.#closed) return
+    this.#host.streamReset(this, code)
+    this.close()
+  }
+
+  /** The owner has consumed everything up to `offset`: grants new credit once half a window is free. */
+  consumed(offset: number, nowMs: number): void {
+    if (this.#closed || this.#finReceived) return
+    if (offset + this.#windowBytes - this.#grantedOffset < this.#windowBytes / 2) return
+    this.#growWindow(nowMs)
+    this.#grantedOffset = offset + this.#windowBytes
+    this.#grantedAtMs = nowMs
+    this.#host.streamCredit(this, this.#grantedOffset)
+  }
+
+  // Half a window that was used up within two round trips means that the window, not the link, is the limit.
+  #growWindow(nowMs: number): void {
+    const { roundTripMs, maxWindowBytes } = this.#host
+    if (this.#grantedAtMs === undefined || nowMs - this.#grantedAtMs > 2 * roundTripMs) return
+    const wanted = Math.min(this.#windowBytes, maxWindowBytes - this.#windowBytes)
+    if (wanted > 0) this.#windowBytes += this.#host.takeBudget(wanted)
+  }
+
+  canSend(): boolean {
+    if (this.#closed || this.#finSent) return false
+    if (this.#chunk !== undefined) return this.#sentOffset < this.#creditOffset
+    return this.#finWanted
+  }
+
+  /**
+   * The next piece to send: a view of at most `maxBytes` within the credit, or 'fin', or nothing.
+   * `done` of the chunk is called when its last piece is taken.
+   */
+  take(maxBytes: number): Uint8Array | 'fin' | undefined {
+    if (!this.canSend()) return undefined
+    const chunk = this.#chunk
+    if (chunk === undefined) {
+      this.#finSent = true
+      this.#finishIfDone()
+      return 'fin'
+    }
+    const bytes = Math.min(maxBytes, chunk.length - this.#chunkOffset, this.#creditOffset - this.#sentOffset)
+    const piece = chunk.subarray(this.#chunkOffset, this.#chunkOffset + bytes)
+    this.#chunkOffset += bytes
+    this.#sentOffset += bytes
+    if (this.#chunkOffset === chunk.length) {
+      const done = this.#chunkDone
+      this.#chunk = undefined
+      this.#chunkDone = undefined
+      done?.()
+    }
+    return piece
+  }
+
+  /** The peer's DATA. Gives the code of what is wrong with it, if anything. */
+  receiveData(payload: Uint8Array): ErrorCode | undefined {
+    if (this.#finReceived) return 'frame-malformed'
+    if (this.#receivedOffset + payload.length > this.#grantedOffset) return 'credit-exceeded'
+    this.#receivedOffset += payload.length
+    this.events?.data(payload)
+    return undefined
+  }
+
+  receiveCredit(offset: number): void {
+    if (offset <= this.#creditOffset) return
+    this.#creditOffset = offset
+    if (this.canSend()) this.#host.streamReady(this)
+  }
+
+  receiveFin(): ErrorCode | undefined {
+    if (this.#finReceived) return 'frame-malformed'
+    this.#finReceived = true
+    this.events?.fin()
+    this.#finishIfDone()
+    return undefined
+  }
+
+  /** The stream is over without another frame: the peer reset it, or the session ended. */
+  end(code: ErrorCode): void {
+    if (this.#closed) return
+    this.close()
+    this.events?.reset(code)
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#chunk = undefined
+    this.#chunkDone = undefined
+    this.#host.streamDone(this)
+  }
+
+  #finishIfDone(): void {
+    if (this.#finSent && this.#finReceived) this.close()
+  }
+}

@@ -1,0 +1,85 @@
+// The log: one JSON object a line (pino). Rule: no field, at any level, holds a client address, a destination, a
+// credential or a certificate subject. Identities appear as pseudonyms under a key that a restart changes, and
+// errors by code and reference, never by message (a system's message may name an address).
+import { createHmac, randomBytes } from 'node:crypto'
+import { pino, type DestinationStream, type Logger } from 'pino'
+import { ERROR_ANSWERS } from '../errors.ts'
+import type { Observer, Refusal } from '../gateway/observer.ts'
+import type { Identity } from '../protocol/request.ts'
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+
+const PSEUDONYM_CHARS = 10
+
+export class Log {
+  #pino: Logger
+  #key = randomBytes(32)
+
+  constructor(level: LogLevel, destination: DestinationStream) {
+    this.#pino = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } }, destination)
+  }
+
+  info(event: string, fields: Record<string, string | number | boolean> = {}): void {
+    this.#pino.info(fields, event)
+  }
+
+  warn(event: string, fields: Record<string, string | number | boolean> = {}): void {
+    this.#pino.warn(fields, event)
+  }
+
+  #pseudonym(identity: Identity | undefined): string | undefined {
+    if (identity === undefined) return undefined
+    const hash = createHmac('sha256', this.#key).update(`${identity.kind}:${identity.name}`).digest('hex')
+    return hash.slice(0, PSEUDONYM_CHARS)
+  }
+
+  #refusal(event: string, { mode, code, reference, identity, rule, reason }: Refusal): void {
+    const fields = { mode, code, reference, identity: this.#pseudonym(identity), rule, reason }
+    this.#pino[ERROR_ANSWERS[code].level](fields, event)
+  }
+
+  /** The part of the observer that writes. */
+  readonly observer: Observer = {
+    connectionOpened: () => {},
+    connectionClosed: () => {},
+    sessionOpened: () => this.#pino.info('tunnel session opened'),
+    sessionClosed: (code) => this.#pino.info({ code }, 'tunnel session closed'),
+    refused: (refusal) => this.#refusal('refused', refusal),
+    wouldRefuse: (refusal) => this.#refusal('would refuse', refusal),
+    dialled: () => {},
+    streamOpened: () => {},
+    streamClosed: ({ mode, identity, outcome, durationMs }) =>
+      this.#pino.debug({ mode, identity: this.#pseudonym(identity), outcome, seconds: Math.round(durationMs / 1000) }, 'stream closed'),
+    relayed: () => {},
+    streamRead: () => {},
+    tunnelState: (state, code) => {
+      if (state === 'up') this.#pino.info('tunnel up')
+      else if (code !== undefined) this.#pino.warn({ code, state }, 'tunnel down')
+    },
+    reloaded: (outcome) => this.#pino[outcome === 'ok' ? 'info' : 'error']({ outcome }, 'reloaded'),
+  }
+}
+
+/** Joins observers into one: each call goes to all, in order. */
+export function joinObservers(...observers: readonly Observer[]): Observer {
+  const call =
+    <K extends keyof Observer>(name: K) =>
+    (...args: Parameters<Observer[K]>): void => {
+      for (const observer of observers) (observer[name] as (...args: Parameters<Observer[K]>) => void)(...args)
+    }
+  return {
+    connectionOpened: call('connectionOpened'),
+    connectionClosed: call('connectionClosed'),
+    sessionOpened: call('sessionOpened'),
+    sessionClosed: call('sessionClosed'),
+    refused: call('refused'),
+    wouldRefuse: call('wouldRefuse'),
+    dialled: call('dialled'),
+    streamOpened: call('streamOpened'),
+    streamClosed: call('streamClosed'),
+    relayed: call('relayed'),
+    streamRead: call('streamRead'),
+    tunnelState: call('tunnelState'),
+    reloaded: call('reloaded'),
+  }
+}

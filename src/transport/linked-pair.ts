@@ -1,0 +1,54 @@
+// Two Duplex ends in one process: what is written to one is read from the other. It lets an HTTP exchange be
+// relayed like any byte stream. Rules: back-pressure (a write is done when the other side has read it on),
+// half-close, and an end that is destroyed with an error destroys the other with it.
+import { Duplex } from 'node:stream'
+
+class LinkedEnd extends Duplex {
+  other: LinkedEnd | undefined
+  #waiting: (() => void) | undefined
+
+  override _read(): void {
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    waiting?.()
+  }
+
+  /** Takes what the other end wrote; `done` when there is room for more. */
+  deliver(chunk: Buffer | null, done: () => void): void {
+    if (this.destroyed) return done()
+    if (this.push(chunk) || chunk === null) return done()
+    this.#waiting = done
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    if (this.other === undefined) return done()
+    this.other.deliver(chunk, done)
+  }
+
+  override _final(done: () => void): void {
+    if (this.other === undefined) return done()
+    this.other.deliver(null, done)
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    const other = this.other
+    this.other = undefined
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    waiting?.()
+    // A clean end of both directions closes the other by itself; a cut must be seen there.
+    if (other !== undefined && (error !== null || !this.readableEnded || !this.writableFinished)) {
+      process.nextTick(() => other.destroy(error ?? new Error('the other end was cut off')))
+    }
+    done(error)
+  }
+}
+
+/** Gives the two ends. */
+export function linkedPair(): [Duplex, Duplex] {
+  const near = new LinkedEnd({ allowHalfOpen: true })
+  const far = new LinkedEnd({ allowHalfOpen: true })
+  near.other = far
+  far.other = near
+  return [near, far]
+}

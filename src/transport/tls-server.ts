@@ -1,0 +1,131 @@
+// TLS 1.3 on accepted sockets. Rules: nothing older than 1.3 is spoken (1.2 shows client certificates in
+// clear), a client certificate is judged by us on every connection, resumed ones too, and a peer that is not
+// let in is told why in one fixed answer before a byte of HTTP is read.
+import type { Socket } from 'node:net'
+import tls, { type TLSSocket } from 'node:tls'
+import { ERROR_ANSWERS, GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
+import type { ClientTrust } from '../pki/judge.ts'
+
+export interface ServerCredentials {
+  /** PEM: the leaf, then what stands between it and the authority. */
+  readonly certificate: string
+  readonly key: string
+  /** What client certificates are judged by; without it none is asked for. */
+  readonly clientTrust?: ClientTrust
+  /** PEM of the authorities named in the request for a client certificate. */
+  readonly clientAuthority?: string
+}
+
+export interface PeerCertificate {
+  /** The name under which the authority issued it. A secret to logs and metrics. */
+  readonly identity: string
+  readonly serial: string
+}
+
+export interface TlsServerOptions {
+  readonly credentials: ServerCredentials
+  readonly handshakeMs: number
+  readonly alpn: readonly string[]
+  secured(socket: TLSSocket, peer: PeerCertificate | undefined): void
+  /** A handshake failed or a certificate was refused. The socket is taken care of. */
+  refused(code: ErrorCode, reference: string): void
+  newReference(): string
+  /** The lab's: NSS key log lines. Never set by `serve`. */
+  readonly onKeylog?: (line: Buffer) => void
+}
+
+const REFUSAL_LINGER_MS = 2_000
+const REFUSAL_LINGER_BYTES = 64 * 1024
+
+export class TlsServer {
+  #server: tls.Server
+  #options: TlsServerOptions
+  #trust: ClientTrust | undefined
+
+  constructor(options: TlsServerOptions) {
+    this.#options = options
+    this.#trust = options.credentials.clientTrust
+    this.#server = tls.createServer({
+      ...contextOptions(options.credentials),
+      allowHalfOpen: true,
+      requestCert: this.#trust !== undefined,
+      rejectUnauthorized: false,
+      handshakeTimeout: options.handshakeMs,
+      ALPNProtocols: [...options.alpn],
+    })
+    this.#server.on('secureConnection', (socket) => this.#secured(socket))
+    this.#server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+      socket.destroy()
+      const old = error.code === 'ERR_SSL_UNSUPPORTED_PROTOCOL' || error.code === 'ERR_SSL_WRONG_VERSION_NUMBER'
+      const slow = error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT'
+      options.refused(slow ? 'handshake-timeout' : old ? 'tls-version' : 'tls-failed', options.newReference())
+    })
+    if (options.onKeylog !== undefined) this.#server.on('keylog', options.onKeylog)
+  }
+
+  /** Starts TLS on a socket whose first byte has not been read. */
+  accept(socket: Socket): void {
+    this.#server.emit('connection', socket)
+  }
+
+  /** New connections use `credentials`; open ones are the caller's to judge again. */
+  reload(credentials: ServerCredentials): void {
+    this.#server.setSecureContext(contextOptions(credentials))
+    this.#trust = credentials.clientTrust
+  }
+
+  #secured(socket: TLSSocket): void {
+    const { newReference, refused, secured } = this.#options
+    socket.on('error', () => {})
+    if (this.#trust === undefined) return secured(socket, undefined)
+    let peer: PeerCertificate
+    try {
+      peer = this.#trust.judge(socket.getPeerX509Certificate(), new Date())
+    } catch (thrown) {
+      const error = toGatewayError(thrown, 'client', 'certificate-untrusted')
+      const reference = newReference()
+      refused(error.code, reference)
+      return turnAway(socket, error.code, reference)
+    }
+    secured(socket, peer)
+  }
+}
+
+function contextOptions(credentials: ServerCredentials): tls.SecureContextOptions {
+  try {
+    const options: tls.SecureContextOptions = {
+      cert: credentials.certificate,
+      key: credentials.key,
+      ca: credentials.clientAuthority,
+      minVersion: 'TLSv1.3',
+      maxVersion: 'TLSv1.3',
+    }
+    // Made once here so that a key that does not fit its certificate is found at start, with a name.
+    tls.createSecureContext(options)
+    return options
+  } catch (cause) {
+    throw new GatewayError('pki-invalid', {
+      cause,
+      detail: 'the certificate and its key cannot be used together',
+      hint: 'check that both files belong to the same name; `sightline pki list` shows what was issued',
+    })
+  }
+}
+
+/** The fixed answer to a peer that is not let in; its own bytes are thrown away, up to a bound. */
+function turnAway(socket: TLSSocket, code: ErrorCode, reference: string): void {
+  const answer = ERROR_ANSWERS[code]
+  const body = `error: ${answer.text}; code: ${code}; reference: ${reference}\n`
+  socket.end(
+    `HTTP/1.1 ${answer.http} Refused\r\ncontent-type: text/plain\r\ncontent-length: ${body.length}\r\n` +
+      `sightline-error: ${code}\r\nsightline-reference: ${reference}\r\nconnection: close\r\n\r\n${body}`,
+  )
+  let discarded = 0
+  socket.on('data', (chunk: Buffer) => {
+    discarded += chunk.length
+    if (discarded > REFUSAL_LINGER_BYTES) socket.destroy()
+  })
+  const timer = setTimeout(() => socket.destroy(), REFUSAL_LINGER_MS).unref()
+  socket.on('end', () => socket.destroy())
+  socket.on('close', () => clearTimeout(timer))
+}
