@@ -9,27 +9,33 @@ const MESSAGE = { clientHello: 1, finished: 20, messageHash: 254 } as const
 const MESSAGE_HEADER_BYTES = 4
 
 /**
- * `client` and `server` are each side's handshake messages with their headers, hellos first. A Finished that
- * was not captured is not checked. Throws `tls-failed` where one does not fit what stands before it.
+ * `client` and `server` are each side's handshake messages with their headers, hellos first. False where
+ * the server's Finished was not captured, so that nothing could be checked. Throws `tls-failed` where one does not fit what stands before it.
  */
 export function verifyFinished(
   suite: CipherSuite,
   secrets: SecretSource,
   client: readonly Uint8Array[],
   server: readonly Uint8Array[],
-): void {
+): boolean {
   const serverFinished = server.findIndex((message) => message[0] === MESSAGE.finished)
-  if (serverFinished === -1) return
+  if (serverFinished === -1) return false
   const retried = client[1]?.[0] === MESSAGE.clientHello
   const hellos = retried ? retriedHellos(suite, client, server) : [client[0], server[0]]
-  const transcript = [...hellos, ...server.slice(retried ? 2 : 1, serverFinished)].filter((message) => message !== undefined)
+  const transcript = [...hellos, ...server.slice(retried ? 2 : 1, serverFinished)].filter(
+    (message) => message !== undefined,
+  )
   check(suite, secrets('SERVER_HANDSHAKE_TRAFFIC_SECRET'), transcript, server[serverFinished], 'server')
 
   const clientFinished = client.findIndex((message) => message[0] === MESSAGE.finished)
-  if (clientFinished === -1) return
-  const rest = [...server.slice(serverFinished, serverFinished + 1), ...client.slice(retried ? 2 : 1, clientFinished)]
+  if (clientFinished === -1) return true
+  const rest = [
+    ...server.slice(serverFinished, serverFinished + 1),
+    ...client.slice(retried ? 2 : 1, clientFinished),
+  ]
   const secret = secrets('CLIENT_HANDSHAKE_TRAFFIC_SECRET')
   check(suite, secret, [...transcript, ...rest], client[clientFinished], 'client')
+  return true
 }
 
 /** After a HelloRetryRequest the first ClientHello counts as its hash alone (RFC 8446 section 4.4.1). */

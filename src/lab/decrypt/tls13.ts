@@ -39,6 +39,8 @@ export interface Tls13Plaintext {
   readonly spans: BothSides<readonly Span[]>
   /** Whole handshake messages with their four-byte headers, hellos and post-handshake messages among them. */
   readonly handshake: BothSides<Uint8Array[]>
+  /** The server's Finished was captured and fits the hellos; false for a capture that ends before it. */
+  readonly hellosVerified: boolean
   readonly alerts: BothSides<TlsAlert[]>
   /** IANA name, such as `TLS_AES_256_GCM_SHA384`. */
   readonly cipher: string
@@ -94,12 +96,13 @@ export function decryptTls13(capture: Tls13Capture): Tls13Plaintext {
   client.read(clientBytes, clientHello.end)
   server.read(serverBytes, serverHello.end)
   if (client.opened + server.opened === 0) throw failed('the capture holds no encrypted record')
-  verifyFinished(suite, secrets, client.messages, server.messages)
+  const hellosVerified = verifyFinished(suite, secrets, client.messages, server.messages)
   return {
     client: client.plaintext(),
     server: server.plaintext(),
     spans: { client: client.spans, server: server.spans },
     handshake: { client: client.messages, server: server.messages },
+    hellosVerified,
     alerts: { client: client.alerts, server: server.alerts },
     cipher: suite.name,
     group: serverHello.keyShareGroup === undefined ? undefined : groupName(serverHello.keyShareGroup),

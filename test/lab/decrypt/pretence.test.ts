@@ -19,7 +19,8 @@ beforeAll(async () => {
   recorded = await recordConnection(gateway, { request, response })
   other = await recordConnection(gateway, { request, response })
   truth = decryptTls13(recorded)
-  const hex = (messages: Uint8Array[]): string[] => messages.map((message) => Buffer.from(message).toString('hex'))
+  const hex = (messages: Uint8Array[]): string[] =>
+    messages.map((message) => Buffer.from(message).toString('hex'))
   truthMessages = { client: hex(truth.handshake.client), server: hex(truth.handshake.server) }
 })
 
@@ -53,7 +54,10 @@ describe('decryptTls13 with what it should not have', () => {
     const keylog = recorded.keylog.replace(line, line.slice(0, -1) + last)
     expect(keylog).not.toBe(recorded.keylog)
     expect(() => decryptTls13({ ...recorded, keylog })).toThrow(
-      expect.objectContaining({ code: 'tls-failed', message: expect.stringContaining('authentication tag failed') }),
+      expect.objectContaining({
+        code: 'tls-failed',
+        message: expect.stringContaining('authentication tag failed'),
+      }),
     )
     const without = recorded.keylog.replace(line, '')
     expect(() => decryptTls13({ ...recorded, keylog: without })).toThrow(
@@ -100,7 +104,7 @@ describe('decryptTls13 with what it should not have', () => {
     for (const side of ['clientBytes', 'serverBytes'] as const) {
       for (let at = 0; at < recorded[side].length; at += 1) {
         const changed = Buffer.from(recorded[side])
-        changed[at] = (changed[at] ?? 0) ^ (1 << at % 8)
+        changed[at] = (changed[at] ?? 0) ^ (1 << (at % 8))
         cannotPretend({ ...recorded, [side]: changed })
       }
     }
@@ -118,7 +122,11 @@ describe('decryptTls13 with what it should not have', () => {
         const end = start + (to % (serverBytes.length - start))
         const removed = Buffer.concat([serverBytes.subarray(0, start), left, serverBytes.subarray(end)])
         cannotPretend({ clientBytes, serverBytes: removed, keylog })
-        cannotPretend({ clientBytes, serverBytes: Buffer.concat([serverBytes, serverBytes.subarray(start)]), keylog })
+        cannotPretend({
+          clientBytes,
+          serverBytes: Buffer.concat([serverBytes, serverBytes.subarray(start)]),
+          keylog,
+        })
       }),
     )
   })

@@ -52,7 +52,10 @@ export async function makeCredentials(commonName: string): Promise<Credentials> 
     },
     webcrypto,
   )
-  const key = x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY')
+  const key = x509.PemConverter.encode(
+    await webcrypto.subtle.exportKey('pkcs8', keys.privateKey),
+    'PRIVATE KEY',
+  )
   return { key, cert: certificate.toString('pem'), der: Buffer.from(certificate.rawData) }
 }
 
@@ -63,7 +66,12 @@ export async function recordConnection(identity: Credentials, plan: ConnectionPl
   const keylog: Buffer[] = []
 
   const origin = net.createServer((raw) => {
-    const socket = new tls.TLSSocket(raw, { isServer: true, key: identity.key, cert: identity.cert, ...plan.server })
+    const socket = new tls.TLSSocket(raw, {
+      isServer: true,
+      key: identity.key,
+      cert: identity.cert,
+      ...plan.server,
+    })
     if (plan.maxFragmentBytes !== undefined) socket.setMaxSendFragment(plan.maxFragmentBytes)
     void answer(socket, plan)
   })

@@ -21,7 +21,8 @@ beforeAll(async () => {
   user = await makeCredentials(CANARY)
 })
 
-const types = (messages: readonly Uint8Array[]): (number | undefined)[] => messages.map((message) => message[0])
+const types = (messages: readonly Uint8Array[]): (number | undefined)[] =>
+  messages.map((message) => message[0])
 
 describe('decryptTls13', () => {
   it.each(['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'])(
@@ -86,7 +87,9 @@ describe('decryptTls13', () => {
     expect(types(found.handshake.server).slice(0, 2)).toEqual([2, 2])
     expect(clientCertificateSubjects(found.handshake.client)).toEqual([user.der])
     expect(large.equals(found.client) && large.equals(found.server)).toBe(true)
-    const hellos = [...tlsRecords(recorded.clientBytes)].filter((record) => record.type === CONTENT_TYPE.handshake)
+    const hellos = [...tlsRecords(recorded.clientBytes)].filter(
+      (record) => record.type === CONTENT_TYPE.handshake,
+    )
     expect(hellos.length).toBeGreaterThan(2)
     expect(Math.max(...hellos.map((record) => record.fragment.length))).toBeLessThanOrEqual(512)
   })
@@ -95,10 +98,14 @@ describe('decryptTls13', () => {
     const large = pattern(50_000)
     const recorded = await recordConnection(gateway, { request: large, response })
     const { spans } = decryptTls13(recorded)
-    const ranges = [...tlsRecords(recorded.clientBytes)].filter((record) => record.type === CONTENT_TYPE.applicationData)
+    const ranges = [...tlsRecords(recorded.clientBytes)].filter(
+      (record) => record.type === CONTENT_TYPE.applicationData,
+    )
     for (const at of [0, 1, 20_000, 49_999]) {
       const place = locate(spans.client, at, 1)
-      const inside = ranges.filter(({ offset, end }) => place && place.offset >= offset + 5 && place.offset < end - 17)
+      const inside = ranges.filter(
+        ({ offset, end }) => place && place.offset >= offset + 5 && place.offset < end - 17,
+      )
       expect(inside).toHaveLength(1)
     }
     expect(spans.client.reduce((sum, span) => sum + span.length, 0)).toBe(large.length)

@@ -18,6 +18,11 @@ const FULL = build.clientHelloMessage({
     [0xfe0d, Buffer.from('anything')],
   ],
 })
+const PIECES = build.records(FULL, 100)
+const CHANGE_CIPHER_SPEC = Buffer.from([20, 3, 3, 0, 1, 1])
+/** The block's length leaves its last, empty extension outside. */
+const SHORT_BLOCK = build.clientHelloMessage({ extensions: [build.alpn('h2'), [23, Buffer.alloc(0)]] })
+SHORT_BLOCK.writeUInt16BE(9, SHORT_BLOCK.length - 15)
 const badRequest = expect.objectContaining({ code: 'bad-request' })
 
 describe('dissectClientHello', () => {
@@ -56,7 +61,9 @@ describe('dissectClientHello', () => {
     expect(hello?.serverName).toBe('server')
     expect(hello?.supportedGroups).toEqual([0x1d, 0x17, 0x18, 0x19, 0x100, 0x101, 0x102, 0x103, 0x104])
     expect(hello?.keyShareGroups).toEqual([0x1d])
-    expect(hello?.extensions.map((extension) => extension.type)).toEqual([0, 0xff01, 10, 35, 51, 43, 13, 45, 28])
+    expect(hello?.extensions.map((extension) => extension.type)).toEqual([
+      0, 0xff01, 10, 35, 51, 43, 13, 45, 28,
+    ])
   })
 
   it('says where each field stands in the stream', () => {
@@ -103,7 +110,9 @@ describe('dissectClientHello', () => {
   it('counts offsets from the start of the stream, wherever the hello begins', () => {
     const bytes = Buffer.concat([Buffer.from('CONNECT…'), build.records(FULL)])
     const start = bytes.length - build.records(FULL).length
-    const field = dissectClientHello(bytes, start)?.fields.find((candidate) => candidate.name === 'ssl.server_name')
+    const field = dissectClientHello(bytes, start)?.fields.find(
+      (candidate) => candidate.name === 'ssl.server_name',
+    )
     expect(field?.offset).toBe(bytes.indexOf(HOST))
   })
 
@@ -115,17 +124,38 @@ describe('dissectClientHello', () => {
   it.each([
     ['another protocol', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
     ['an alert', build.records(Buffer.from([2, 40]), 9, 21)],
-    ['another message', build.records(build.handshake(2, Buffer.alloc(40)))],
+    ['another message', build.records(build.handshake(2, FULL.subarray(4)))],
+    ['a record of another version', Buffer.concat([Buffer.from([22, 2]), build.records(FULL).subarray(2)])],
+    [
+      'a ChangeCipherSpec inside',
+      Buffer.concat([PIECES.subarray(0, 105), CHANGE_CIPHER_SPEC, PIECES.subarray(105)]),
+    ],
+    ['an extension after the extensions', build.records(SHORT_BLOCK)],
     ['an empty record', Buffer.from([22, 3, 1, 0, 0])],
     ['a record that is too long', Buffer.from([22, 3, 1, 0xff, 0xff])],
     ['a message that is too long', build.records(Buffer.from([1, 0xff, 0xff, 0xff]))],
     ['a message that is too short', build.records(build.handshake(1, Buffer.from([3, 3])))],
     ['SSL 2', build.records(build.clientHelloMessage({ version: 0x0002 }))],
-    ['a session id that is too long', build.records(build.clientHelloMessage({ sessionId: Buffer.alloc(33) }))],
-    ['bytes after the extensions', build.records(build.handshake(1, Buffer.concat([FULL.subarray(4), Buffer.alloc(1)])))],
-    ['an odd list', build.records(build.clientHelloMessage({ extensions: [[10, build.vector16(Buffer.alloc(3))]] }))],
-    ['an ALPN list cut short', build.records(build.clientHelloMessage({ extensions: [[16, build.u16(3, 0x0968)]] }))],
-    ['a list with bytes after it', build.records(build.clientHelloMessage({ extensions: [[43, Buffer.from([0, 9])]] }))],
+    [
+      'a session id that is too long',
+      build.records(build.clientHelloMessage({ sessionId: Buffer.alloc(33) })),
+    ],
+    [
+      'bytes after the extensions',
+      build.records(build.handshake(1, Buffer.concat([FULL.subarray(4), Buffer.alloc(1)]))),
+    ],
+    [
+      'an odd list',
+      build.records(build.clientHelloMessage({ extensions: [[10, build.vector16(Buffer.alloc(3))]] })),
+    ],
+    [
+      'an ALPN list cut short',
+      build.records(build.clientHelloMessage({ extensions: [[16, build.u16(3, 0x0968)]] })),
+    ],
+    [
+      'a list with bytes after it',
+      build.records(build.clientHelloMessage({ extensions: [[43, Buffer.from([0, 9])]] })),
+    ],
   ])('refuses %s', (_, bytes) => {
     expect(() => dissectClientHello(bytes)).toThrow(badRequest)
   })
@@ -133,11 +163,23 @@ describe('dissectClientHello', () => {
   it('gives back what was built, in any records', () => {
     const numbers = fc.array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 20 })
     fc.assert(
-      fc.property(numbers, numbers, fc.domain(), fc.integer({ min: 1, max: 400 }), (ciphers, groups, host, size) => {
-        const extensions = [build.supportedGroups(...groups), build.serverName(host), build.supportedVersions(...groups)]
-        const hello = dissectClientHello(build.records(build.clientHelloMessage({ ciphers, extensions }), size))
-        expect(hello).toMatchObject({ cipherSuites: ciphers, supportedGroups: groups, serverName: host })
-      }),
+      fc.property(
+        numbers,
+        numbers,
+        fc.domain(),
+        fc.integer({ min: 1, max: 400 }),
+        (ciphers, groups, host, size) => {
+          const extensions = [
+            build.supportedGroups(...groups),
+            build.serverName(host),
+            build.supportedVersions(...groups),
+          ]
+          const hello = dissectClientHello(
+            build.records(build.clientHelloMessage({ ciphers, extensions }), size),
+          )
+          expect(hello).toMatchObject({ cipherSuites: ciphers, supportedGroups: groups, serverName: host })
+        },
+      ),
       { numRuns: 50 },
     )
   })

@@ -17,25 +17,40 @@ describe('dissectConnect', () => {
     expect(found?.statusCode).toBe(200)
     expect(found?.tunnel).toEqual({ client: REQUEST.length, server: GRANTED.length })
     const field = (name: string) => found?.client.find((candidate) => candidate.name === name)
-    expect(field('connect.host')).toEqual({ name: 'connect.host', value: 'site.example', offset: 8, length: 12 })
+    expect(field('connect.host')).toEqual({
+      name: 'connect.host',
+      value: 'site.example',
+      offset: 8,
+      length: 12,
+    })
     expect(field('connect.port')).toEqual({ name: 'connect.port', value: '443', offset: 21, length: 3 })
     const at = REQUEST.indexOf(CREDENTIALS)
-    expect(field('http.proxy_username')).toMatchObject({ value: 'puser', offset: at, length: CREDENTIALS.length })
-    expect(field('http.proxy_password')).toMatchObject({ value: 'ppass', offset: at, length: CREDENTIALS.length })
+    expect(field('http.proxy_username')).toMatchObject({
+      value: 'puser',
+      offset: at,
+      length: CREDENTIALS.length,
+    })
+    expect(field('http.proxy_password')).toMatchObject({
+      value: 'ppass',
+      offset: at,
+      length: CREDENTIALS.length,
+    })
   })
 
   it('follows a client that tries again with credentials', () => {
     const first = 'CONNECT site.example:443 HTTP/1.1\r\n\r\n'
     const found = dissect(first + REQUEST, REFUSED + GRANTED)
-    expect(found?.tunnel).toEqual({ client: first.length + REQUEST.length, server: REFUSED.length + GRANTED.length })
+    expect(found?.tunnel).toEqual({
+      client: first.length + REQUEST.length,
+      server: REFUSED.length + GRANTED.length,
+    })
     expect(found?.client.find((field) => field.name === 'http.proxy_username')?.offset).toBe(
       first.length + REQUEST.indexOf(CREDENTIALS),
     )
     expect(found?.client.filter((field) => field.name === 'connect.host')).toHaveLength(1)
-    expect(found?.server.filter((field) => field.name === 'http.status_code').map((field) => field.value)).toEqual([
-      '407',
-      '200',
-    ])
+    expect(
+      found?.server.filter((field) => field.name === 'http.status_code').map((field) => field.value),
+    ).toEqual(['407', '200'])
   })
 
   it('passes over an interim answer', () => {
@@ -46,13 +61,19 @@ describe('dissectConnect', () => {
   it('reads an IPv6 target', () => {
     const found = dissect('CONNECT [2001:db8::1]:8443 HTTP/1.1\r\n\r\n', '')
     expect(found?.target).toEqual({ host: '2001:db8::1', port: 8443 })
-    expect(found?.client.find((field) => field.name === 'connect.port')).toMatchObject({ offset: 22, length: 4 })
+    expect(found?.client.find((field) => field.name === 'connect.port')).toMatchObject({
+      offset: 22,
+      length: 4,
+    })
   })
 
   it('has no tunnel while it is refused or not answered', () => {
     expect(dissect(REQUEST, '')).toMatchObject({ tunnel: undefined, statusCode: undefined })
     expect(dissect(REQUEST, REFUSED)).toMatchObject({ tunnel: undefined, statusCode: 407 })
-    expect(dissect(REQUEST, REFUSED.slice(0, -1))).toMatchObject({ tunnel: undefined, statusCode: 407 })
+    expect(dissect(REQUEST + REQUEST, REFUSED.slice(0, -1))).toMatchObject({
+      tunnel: undefined,
+      statusCode: 407,
+    })
   })
 
   it('reads every prefix of either side without a mistake', () => {
@@ -61,7 +82,10 @@ describe('dissectConnect', () => {
       expect(dissect(REQUEST.slice(0, length), GRANTED)).toBeUndefined()
     }
     for (let length = 0; length < GRANTED.length; length += 1) {
-      expect(dissect(REQUEST, GRANTED.slice(0, length))).toMatchObject({ client: whole?.client, tunnel: undefined })
+      expect(dissect(REQUEST, GRANTED.slice(0, length))).toMatchObject({
+        client: whole?.client,
+        tunnel: undefined,
+      })
     }
   })
 

@@ -26,7 +26,9 @@ describe('locate', () => {
   })
 
   it('agrees with a naive walk', () => {
-    const pieces = fc.array(fc.tuple(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 1, max: 5 })), { minLength: 1 })
+    const pieces = fc.array(fc.tuple(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 1, max: 5 })), {
+      minLength: 1,
+    })
     fc.assert(
       fc.property(pieces, fc.nat(), fc.nat(), (gaps, from, to) => {
         const spans: Span[] = []

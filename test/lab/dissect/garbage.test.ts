@@ -14,13 +14,18 @@ import type { Field } from '../../../src/lab/dissect/field.ts'
 import * as build from './hello-builder.ts'
 
 const HELLO = build.records(
-  build.clientHelloMessage({ extensions: [build.serverName('a.example'), build.alpn('h2'), build.keyShare(0x1d)] }),
+  build.clientHelloMessage({
+    extensions: [build.serverName('a.example'), build.alpn('h2'), build.keyShare(0x1d)],
+  }),
   40,
 )
 const HTTP = Buffer.from(
   'CONNECT a:1 HTTP/1.1\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\nProxy-Authorization: Basic YTpi\r\n\r\n2\r\nab\r\n0\r\n\r\n',
 )
-const ANSWER = Buffer.from('HTTP/1.1 101 X\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\n\u0081\u0001a', 'latin1')
+const ANSWER = Buffer.from(
+  'HTTP/1.1 101 X\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\n\u0081\u0001a',
+  'latin1',
+)
 const SOCKS = Buffer.from([5, 1, 0, 5, 1, 0, 1, 1, 2, 3, 4, 0, 80])
 const SOCKS_ANSWER = Buffer.from([5, 0, 5, 0, 0, 1, 1, 2, 3, 4, 0, 80])
 
@@ -30,7 +35,12 @@ const DISSECTORS: readonly (readonly [string, Dissect, Uint8Array, Uint8Array])[
   [
     'TLS records',
     (client) =>
-      [...tlsRecords(client)].map(({ offset, end }) => ({ name: '', value: '', offset, length: end - offset })),
+      [...tlsRecords(client)].map(({ offset, end }) => ({
+        name: '',
+        value: '',
+        offset,
+        length: end - offset,
+      })),
     HELLO,
     HELLO,
   ],
@@ -38,8 +48,18 @@ const DISSECTORS: readonly (readonly [string, Dissect, Uint8Array, Uint8Array])[
   ['ServerHello', (client) => dissectServerHello(client)?.fields ?? [], HELLO, HELLO],
   ['HTTP request', (client) => dissectHttpRequest(client)?.fields ?? [], HTTP, ANSWER],
   ['HTTP response', (client) => dissectHttpResponse(client)?.fields ?? [], ANSWER, ANSWER],
-  ['HTTP requests', (client) => readHttpRequests(client).flatMap((message) => message.head.fields), HTTP, ANSWER],
-  ['HTTP responses', (client) => readHttpResponses(client).flatMap((message) => message.head.fields), ANSWER, HTTP],
+  [
+    'HTTP requests',
+    (client) => readHttpRequests(client).flatMap((message) => message.head.fields),
+    HTTP,
+    ANSWER,
+  ],
+  [
+    'HTTP responses',
+    (client) => readHttpResponses(client).flatMap((message) => message.head.fields),
+    ANSWER,
+    HTTP,
+  ],
   ['CONNECT', (client, server) => dissectConnect({ client, server })?.client ?? [], HTTP, ANSWER],
   ['SOCKS', (client, server) => dissectSocks({ client, server })?.client ?? [], SOCKS, SOCKS_ANSWER],
   ['WebSocket client', (client) => dissectWebSocket(client, 'client')?.fields ?? [], HTTP, ANSWER],
@@ -68,14 +88,19 @@ describe.each(DISSECTORS)('%s', (_, dissect, client, server) => {
   it('throws only GatewayError at a real stream with bytes changed, cut and added', () => {
     const change = fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 }))
     fc.assert(
-      fc.property(fc.array(change, { maxLength: 4 }), fc.nat(), fc.uint8Array({ maxLength: 20 }), (changes, cut, tail) => {
-        const changed = Buffer.from(client)
-        for (const [at, value] of changes) changed[at % changed.length] = value
-        judge(dissect, changed, server)
-        judge(dissect, client, Buffer.concat([server.subarray(0, cut % server.length), tail]))
-        judge(dissect, Buffer.concat([changed.subarray(0, cut % changed.length), tail]), server)
-        judge(dissect, Buffer.concat([changed, tail]), server)
-      }),
+      fc.property(
+        fc.array(change, { maxLength: 4 }),
+        fc.nat(),
+        fc.uint8Array({ maxLength: 20 }),
+        (changes, cut, tail) => {
+          const changed = Buffer.from(client)
+          for (const [at, value] of changes) changed[at % changed.length] = value
+          judge(dissect, changed, server)
+          judge(dissect, client, Buffer.concat([server.subarray(0, cut % server.length), tail]))
+          judge(dissect, Buffer.concat([changed.subarray(0, cut % changed.length), tail]), server)
+          judge(dissect, Buffer.concat([changed, tail]), server)
+        },
+      ),
     )
   })
 

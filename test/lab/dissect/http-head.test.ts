@@ -29,7 +29,13 @@ describe('dissectHttpRequest', () => {
 
   it('names what a request says, each at its place', () => {
     const head = dissectHttpRequest(bytes)
-    expect(head).toMatchObject({ kind: 'request', method: 'GET', version: '1.1', offset: 0, end: bytes.length })
+    expect(head).toMatchObject({
+      kind: 'request',
+      method: 'GET',
+      version: '1.1',
+      offset: 0,
+      end: bytes.length,
+    })
     expect(inPlace(REQUEST, head?.fields ?? [])).toEqual([
       ['http.method', 'GET'],
       ['http.uri', 'http://site.example:8080/p?q=1'],
@@ -136,10 +142,12 @@ describe('dissectHttpResponse', () => {
     expect(dissectHttpResponse(Buffer.from('HTTP/1.1 204\r\n\r\n'))?.fields).toHaveLength(2)
   })
 
-  it.each(['HTTP/1.1 20 OK\r\n\r\n', 'HTTP/1.1 999 X\r\n\r\n', 'ICY 200 OK\r\n\r\n', 'GET / HTTP/1.1\r\n\r\n'])(
-    'does not take %j for a response',
-    (line) => {
-      expect(dissectHttpResponse(Buffer.from(line))).toBeUndefined()
-    },
-  )
+  it.each([
+    'HTTP/1.1 20 OK\r\n\r\n',
+    'HTTP/1.1 999 X\r\n\r\n',
+    'ICY 200 OK\r\n\r\n',
+    'GET / HTTP/1.1\r\n\r\n',
+  ])('does not take %j for a response', (line) => {
+    expect(dissectHttpResponse(Buffer.from(line))).toBeUndefined()
+  })
 })

@@ -116,6 +116,15 @@ describe('ja4', () => {
     expect(prefix([build.supportedVersions(0xfafa)])).toBe('t10i010100')
   })
 
+  it('takes for GREASE what RFC 8701 lists and no other number', () => {
+    const grease = Array.from({ length: 16 }, (_, high) => (high * 16 + 10) * 0x101)
+    const hello = {
+      ...helloFromRaw(VECTORS[0]?.raw ?? ''),
+      cipherSuites: [...grease, 0x0a1a, 0xabab, 0x0a0b],
+    }
+    expect(ja4Raw(hello).split('_')[1]).toBe('0a0b,0a1a,abab')
+  })
+
   it('stops counting at 99 and says zeros for lists that are empty', () => {
     const ciphers = Array.from({ length: 120 }, (_, index) => 0x0100 + index)
     const hello = helloFromRaw(VECTORS[0]?.raw ?? '')

@@ -14,7 +14,9 @@ const RETRY = Buffer.from('cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e0
 const CHANGE_CIPHER_SPEC = Buffer.from([20, 3, 3, 0, 1, 1])
 
 function serverHello(random: Uint8Array, extensions: readonly build.Extension[]): Buffer {
-  const block = Buffer.concat(extensions.map(([type, body]) => Buffer.concat([build.u16(type), build.vector16(body)])))
+  const block = Buffer.concat(
+    extensions.map(([type, body]) => Buffer.concat([build.u16(type), build.vector16(body)])),
+  )
   const head = Buffer.concat([build.u16(0x0303), random, build.vector8(Buffer.alloc(32)), build.u16(0x1302)])
   return build.records(build.handshake(2, Buffer.concat([head, Buffer.from([0]), build.vector16(block)])))
 }
@@ -58,7 +60,12 @@ describe('dissectServerHello', () => {
   it('takes the legacy version of a server without supported_versions', () => {
     const hello = dissectServerHello(serverHello(Buffer.alloc(32, 1), [[0xff01, Buffer.from([0])]]))
     expect(hello).toMatchObject({ version: 0x0303, keyShareGroup: undefined })
-    expect(hello?.fields.at(-1)).toEqual({ name: 'ssl.server_version', value: 'TLSv12', offset: 9, length: 2 })
+    expect(hello?.fields.at(-1)).toEqual({
+      name: 'ssl.server_version',
+      value: 'TLSv12',
+      offset: 9,
+      length: 2,
+    })
   })
 
   it('needs more for every prefix, and does not look at what follows', () => {

@@ -6,7 +6,11 @@ import type { Field } from '../../../src/lab/dissect/field.ts'
 const bytes = (...parts: (number | string)[]): Buffer =>
   Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : Buffer.from([part]))))
 const shown = (stream: Buffer, fields: readonly Field[] = []): string[][] =>
-  fields.map(({ name, value, offset, length }) => [name, value, stream.toString('hex', offset, offset + length)])
+  fields.map(({ name, value, offset, length }) => [
+    name,
+    value,
+    stream.toString('hex', offset, offset + length),
+  ])
 const hex = (text: string): string => Buffer.from(text).toString('hex')
 
 const SOCKS5_CLIENT = bytes(5, 2, 0, 2, 1, 4, 'user', 6, 'secret', 5, 1, 0, 3, 12, 'site.example', 1, 187)
@@ -42,6 +46,7 @@ describe('dissectSocks', () => {
     ['::', Buffer.from(`04${'00'.repeat(16)}`, 'hex')],
     ['1:0:2::3:0', Buffer.from('0400010000000200000000000000030000', 'hex')],
     ['1:2:3:4:5:6:7:8', Buffer.from('0400010002000300040005000600070008', 'hex')],
+    ['1::2:0:0:3:4', Buffer.from('0400010000000000020000000000030004', 'hex')],
     ['1:0:2:3:4:5:6:7', Buffer.from('0400010000000200030004000500060007', 'hex')],
   ])('reads SOCKS5 without authentication to %s', (address, encoded) => {
     const client = Buffer.concat([bytes(5, 1, 0, 5, 1, 0), encoded, bytes(0, 80)])
@@ -54,7 +59,11 @@ describe('dissectSocks', () => {
     const reply = bytes(0, 90, 0, 80, 192, 0, 2, 1)
     const four = bytes(4, 1, 0, 80, 192, 0, 2, 7, 'me', 0)
     const foundFour = dissectSocks({ client: Buffer.concat([four, Buffer.from('x')]), server: reply })
-    expect(foundFour).toMatchObject({ variant: 'socks4', outcome: 'granted', payload: { client: 11, server: 8 } })
+    expect(foundFour).toMatchObject({
+      variant: 'socks4',
+      outcome: 'granted',
+      payload: { client: 11, server: 8 },
+    })
     expect(shown(four, foundFour?.client)).toEqual([
       ['socks.version', '4', '04'],
       ['socks.command', 'connect', '01'],
@@ -64,7 +73,11 @@ describe('dissectSocks', () => {
     ])
     const named = bytes(4, 1, 0, 80, 0, 0, 0, 1, 'me', 0, 'site.example', 0)
     const foundNamed = dissectSocks({ client: named, server: reply })
-    expect(foundNamed).toMatchObject({ variant: 'socks4a', outcome: 'granted', payload: { client: named.length } })
+    expect(foundNamed).toMatchObject({
+      variant: 'socks4a',
+      outcome: 'granted',
+      payload: { client: named.length },
+    })
     expect(shown(named, foundNamed?.client).slice(2)).toEqual([
       ['socks.request_p', '80', '0050'],
       ['socks.user', 'me', hex('me')],
@@ -75,6 +88,12 @@ describe('dissectSocks', () => {
       ['socks.bound_p', '80', '0050'],
       ['socks.bound.host', '192.0.2.1', 'c0000201'],
     ])
+  })
+
+  it('takes 0.0.0.0 for an address: the marks of SOCKS4a are 0.0.0.1 to 0.0.0.255', () => {
+    const found = dissectSocks({ client: bytes(4, 1, 0, 80, 0, 0, 0, 0, 0), server: Buffer.alloc(0) })
+    expect(found).toMatchObject({ variant: 'socks4' })
+    expect(found?.client.find((field) => field.name === 'socks.request.host')?.value).toBe('0.0.0.0')
   })
 
   it.each([
@@ -88,7 +107,11 @@ describe('dissectSocks', () => {
 
   it('shows the credentials even where they were refused', () => {
     const found = dissectSocks({ client: SOCKS5_CLIENT, server: bytes(5, 2, 1, 1) })
-    expect(found?.client.map((field) => field.name)).toEqual(['socks.version', 'socks.user', 'socks.password'])
+    expect(found?.client.map((field) => field.name)).toEqual([
+      'socks.version',
+      'socks.user',
+      'socks.password',
+    ])
   })
 
   it('stops at a method that it does not read', () => {
@@ -107,6 +130,12 @@ describe('dissectSocks', () => {
       const found = dissectSocks({ client: SOCKS5_CLIENT, server: SOCKS5_SERVER.subarray(0, length) })
       expect(found?.outcome).toBe('unfinished')
       expect(found?.server).toEqual(whole?.server.slice(0, found?.server.length))
+    }
+    const named = bytes(4, 1, 0, 80, 0, 0, 0, 1, 'me', 0, 'site.example', 0)
+    const wholeNamed = dissectSocks({ client: named, server: Buffer.alloc(0) })
+    for (let length = 1; length < named.length; length += 1) {
+      const found = dissectSocks({ client: named.subarray(0, length), server: Buffer.alloc(0) })
+      expect(found?.client).toEqual(wholeNamed?.client.slice(0, found?.client.length))
     }
     expect(dissectSocks({ client: Buffer.alloc(0), server: Buffer.alloc(0) })).toBeUndefined()
   })

@@ -58,7 +58,9 @@ describe('dissectWebSocket', () => {
       frame(8, Buffer.from([3, 232])),
     )
     const found = dissectWebSocket(stream, 'server')
-    expect(found?.messages.map(({ kind, payload }) => [kind, Buffer.from(payload).toString('latin1')])).toEqual([
+    expect(
+      found?.messages.map(({ kind, payload }) => [kind, Buffer.from(payload).toString('latin1')]),
+    ).toEqual([
       ['ping', 'ping'],
       ['pong', ''],
       ['binary', 'abcdef'],
@@ -71,7 +73,9 @@ describe('dissectWebSocket', () => {
     fc.assert(
       fc.property(fc.array(message, { maxLength: 4 }), fc.boolean(), (messages, masked) => {
         const frames = messages.flatMap((pieces) =>
-          pieces.map((piece, at) => frame(at === 0 ? 2 : 0, piece, { masked, final: at === pieces.length - 1 })),
+          pieces.map((piece, at) =>
+            frame(at === 0 ? 2 : 0, piece, { masked, final: at === pieces.length - 1 }),
+          ),
         )
         const stream = masked ? client(...frames) : server(...frames)
         const found = dissectWebSocket(stream, masked ? 'client' : 'server')
@@ -116,10 +120,18 @@ describe('dissectWebSocket', () => {
     ['a compressed frame', server(Buffer.from([0xc1, 1, 65])), 'server'],
     ['an unknown opcode', server(Buffer.from([0x83, 1, 65])), 'server'],
     ['a continuation of nothing', server(frame(0, Buffer.from('a'))), 'server'],
-    ['a message inside another', server(frame(1, Buffer.from('a'), { final: false }), frame(1, Buffer.from('b'))), 'server'],
+    [
+      'a message inside another',
+      server(frame(1, Buffer.from('a'), { final: false }), frame(1, Buffer.from('b'))),
+      'server',
+    ],
     ['a control frame in fragments', server(frame(9, Buffer.from('a'), { final: false })), 'server'],
     ['a control frame that is too long', server(frame(9, Buffer.alloc(126))), 'server'],
-    ['a length without end', server(Buffer.from([0x82, 127, 255, 255, 255, 255, 255, 255, 255, 255])), 'server'],
+    [
+      'a length without end',
+      server(Buffer.from([0x82, 127, 255, 255, 255, 255, 255, 255, 255, 255])),
+      'server',
+    ],
   ] as const)('refuses %s', (_, stream, side) => {
     expect(() => dissectWebSocket(stream, side)).toThrow(expect.objectContaining({ code: 'bad-request' }))
   })

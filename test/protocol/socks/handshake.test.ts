@@ -120,18 +120,18 @@ describe('SocksHandshake', () => {
 
   const waiting = '05 01 02 01 01 75 01 70'
 
-  it('holds what comes while the password is checked, up to 1 KiB', () => {
+  it('holds what comes while the password is checked, up to 16 KiB', () => {
     const handshake = new SocksHandshake({ auth: 'password' })
     handshake.push(bytesOf(waiting))
-    handshake.push(Uint8Array.of(...bytesOf('05 01 00 01 01 02 03 04 00 50'), ...new Uint8Array(1014)))
+    handshake.push(Uint8Array.of(...bytesOf('05 01 00 01 01 02 03 04 00 50'), ...new Uint8Array(16 * 1024 - 10)))
     expect(drain(handshake).at(-1)).toBe('request 5 socks5 connect 1.2.3.4 80')
-    expect(handshake.rest()).toHaveLength(1014)
+    expect(handshake.rest()).toHaveLength(16 * 1024 - 10)
   })
 
-  it('fails past 1 KiB, whatever the verdict then is', () => {
+  it('fails past 16 KiB, whatever the verdict then is', () => {
     const handshake = new SocksHandshake({ auth: 'password' })
     handshake.push(bytesOf(waiting))
-    handshake.push(new Uint8Array(1025))
+    handshake.push(new Uint8Array(16 * 1024 + 1))
     expect(handshake.next()?.type).toBe('reply')
     expect(handshake.next()?.type).toBe('authenticate')
     handshake.authenticated(true)

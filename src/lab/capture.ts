@@ -1,0 +1,76 @@
+// What a vantage recorded: connections, and in each the chunks of both directions in the order they passed.
+// Rule: recorded bytes are never changed; a stream offset can always be led back to the frame that carried it.
+
+export type Direction = 'up' | 'down'
+
+export interface Endpoint {
+  readonly address: string
+  readonly port: number
+}
+
+export interface Frame {
+  /** From 1, in the order in which the capture's chunks passed. */
+  readonly number: number
+  /** Milliseconds since the capture began. */
+  readonly atMs: number
+  readonly direction: Direction
+  readonly bytes: Buffer
+  /** Place of its first byte in its direction's stream. */
+  readonly streamOffset: number
+}
+
+export interface CapturedConnection {
+  /** Who connected, as the kernel reports it at the vantage. */
+  readonly from: Endpoint
+  /** To where. */
+  readonly to: Endpoint
+  readonly frames: Frame[]
+}
+
+/** All bytes of one direction, in order. */
+export function streamBytes(connection: CapturedConnection, direction: Direction): Buffer {
+  return Buffer.concat(connection.frames.filter((frame) => frame.direction === direction).map((frame) => frame.bytes))
+}
+
+/** The frame that holds the byte at `offset` of a direction's stream, and where in it. */
+export function frameAt(
+  connection: CapturedConnection,
+  direction: Direction,
+  offset: number,
+): { readonly frame: number; readonly offset: number } | undefined {
+  for (const frame of connection.frames) {
+    if (frame.direction !== direction) continue
+    const within = offset - frame.streamOffset
+    if (within >= 0 && within < frame.bytes.length) return { frame: frame.number, offset: within }
+  }
+  return undefined
+}
+
+/** Collects what the taps of one vantage see, until it is taken. */
+export class Recorder {
+  #connections: CapturedConnection[] = []
+  #frames = 0
+  #beganMs = performance.now()
+
+  /** Starts the record of one connection; call the result for every chunk that passes. */
+  connection(from: Endpoint, to: Endpoint): (direction: Direction, bytes: Buffer) => void {
+    const frames: Frame[] = []
+    const offsets = { up: 0, down: 0 }
+    this.#connections.push({ from, to, frames })
+    return (direction, bytes) => {
+      this.#frames += 1
+      const atMs = performance.now() - this.#beganMs
+      frames.push({ number: this.#frames, atMs, direction, bytes, streamOffset: offsets[direction] })
+      offsets[direction] += bytes.length
+    }
+  }
+
+  /** Gives what was recorded, and begins anew. */
+  take(): CapturedConnection[] {
+    const taken = this.#connections
+    this.#connections = []
+    this.#frames = 0
+    this.#beganMs = performance.now()
+    return taken
+  }
+}

@@ -1,0 +1,75 @@
+// A tap: a TCP relay in the way between two parties, which records what passes. Rules: it dials onward from the
+// address of whoever connected, so that the far side sees the near one and not the tap; and it changes nothing.
+import net from 'node:net'
+import { abort } from '../transport/abort.ts'
+import { listenTcp, type Listener } from '../transport/listener.ts'
+import type { Direction, Endpoint, Recorder } from './capture.ts'
+
+export interface TapOptions {
+  /** The address that the parties think they talk to; port 0 = any. */
+  readonly listen: Endpoint
+  /** Where the party really listens. */
+  readonly onward: Endpoint
+  readonly recorder: () => Recorder
+}
+
+export class Tap {
+  #options: TapOptions
+  #listener: Listener | undefined
+  #open = new Set<net.Socket>()
+  #idle: Array<() => void> = []
+
+  private constructor(options: TapOptions) {
+    this.#options = options
+  }
+
+  /** Errors: `listen-failed`, `address-in-use`. */
+  static async start(options: TapOptions): Promise<Tap> {
+    const tap = new Tap(options)
+    const { address, port } = options.listen
+    tap.#listener = await listenTcp({ host: address, port }, (socket) => tap.#accept(socket))
+    return tap
+  }
+
+  get address(): Endpoint {
+    return this.#listener?.address ?? this.#options.listen
+  }
+
+  /** Resolves when no connection is open. */
+  async settled(): Promise<void> {
+    if (this.#open.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  close(): void {
+    void this.#listener?.close()
+    for (const socket of this.#open) socket.destroy()
+  }
+
+  #accept(near: net.Socket): void {
+    const from: Endpoint = { address: near.remoteAddress ?? '', port: near.remotePort ?? 0 }
+    const to: Endpoint = { address: near.localAddress ?? '', port: near.localPort ?? 0 }
+    const record = this.#options.recorder().connection(from, to)
+    const { address, port } = this.#options.onward
+    const far = net.connect({ host: address, port, localAddress: from.address, allowHalfOpen: true, noDelay: true })
+    this.#open.add(near)
+    near.on('close', () => {
+      this.#open.delete(near)
+      if (this.#open.size === 0) for (const idle of this.#idle.splice(0)) idle()
+    })
+    pass(near, far, 'up', record)
+    pass(far, near, 'down', record)
+  }
+}
+
+function pass(from: net.Socket, to: net.Socket, direction: Direction, record: (direction: Direction, bytes: Buffer) => void): void {
+  from.on('data', (chunk: Buffer) => {
+    record(direction, chunk)
+    if (!to.write(chunk)) from.pause()
+  })
+  to.on('drain', () => from.resume())
+  from.on('end', () => to.end())
+  from.on('error', () => abort(to))
+  from.on('close', () => {
+    if (!from.readableEnded) abort(to)
+  })
+}
