@@ -24,6 +24,8 @@ export interface CapturedConnection {
   readonly from: Endpoint
   /** To where. */
   readonly to: Endpoint
+  /** Who the far side's kernel says has connected. */
+  seenAs: Endpoint | undefined
   readonly frames: Frame[]
 }
 
@@ -52,17 +54,22 @@ export class Recorder {
   #frames = 0
   #beganMs = performance.now()
 
-  /** Starts the record of one connection; call the result for every chunk that passes. */
-  connection(from: Endpoint, to: Endpoint): (direction: Direction, bytes: Buffer) => void {
+  /** Starts the record of one connection; call `record` for every chunk that passes. */
+  connection(
+    from: Endpoint,
+    to: Endpoint,
+  ): { connection: CapturedConnection; record: (direction: Direction, bytes: Buffer) => void } {
     const frames: Frame[] = []
     const offsets = { up: 0, down: 0 }
-    this.#connections.push({ from, to, frames })
-    return (direction, bytes) => {
+    const connection: CapturedConnection = { from, to, seenAs: undefined, frames }
+    this.#connections.push(connection)
+    const record = (direction: Direction, bytes: Buffer): void => {
       this.#frames += 1
       const atMs = performance.now() - this.#beganMs
       frames.push({ number: this.#frames, atMs, direction, bytes, streamOffset: offsets[direction] })
       offsets[direction] += bytes.length
     }
+    return { connection, record }
   }
 
   /** Gives what was recorded, and begins anew. */

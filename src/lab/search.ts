@@ -40,9 +40,9 @@ const MAX_DECODED_BYTES = 64 * 1024 * 1024
 const PERCENT = 0x25
 
 /**
- * Finds `needle` (text counts as UTF-8) in `bytes`: plain in any ASCII case, base64 and base64url in all three
- * alignments, percent-encoded in whole or in part, hex, UTF-16LE, and its MD5, SHA-1 and SHA-256. Hits come in
- * the order of their offsets; an empty needle is found nowhere. Takes some milliseconds for 1 MiB.
+ * Finds `needle` (text counts as UTF-8) in `bytes`: plain in any ASCII case, base64 and base64url in all
+ * three alignments, percent-encoded in whole or in part, hex, UTF-16LE, and its MD5, SHA-1 and SHA-256. Hits
+ * come in the order of their offsets; an empty needle is found nowhere. Takes some milliseconds for 1 MiB.
  */
 export function searchCapture(bytes: Uint8Array, needle: string | Uint8Array): Hit[] {
   const wanted = asBuffer(typeof needle === 'string' ? Buffer.from(needle, 'utf8') : needle)
@@ -59,7 +59,7 @@ export function searchCapture(bytes: Uint8Array, needle: string | Uint8Array): H
   }
   for (const hit of searchPercentEncoded(capture, lowerAscii(wanted)))
     hits.set(`${hit.offset}:${hit.length}`, hit)
-  return [...hits.values()].sort((a, b) => a.offset - b.offset || a.length - b.length)
+  return [...hits.values()].toSorted((a, b) => a.offset - b.offset || a.length - b.length)
 }
 
 /**
@@ -77,14 +77,20 @@ export function searchDecoded(
     .map((coding) => coding.trim().toLowerCase())
     .filter((coding) => coding !== '' && coding !== 'identity')
   const decoded = codings.reduceRight((content, coding) => decodeBody(content, coding), asBuffer(body))
+  const found = searchCapture(decoded, needle)
+  if (codings.length === 0) return { decoded, hits: found }
   const label = codings.join('+')
-  const hits = searchCapture(decoded, needle).map((hit): Hit =>
-    label === '' ? hit : { ...hit, encoding: `${label}:${hit.encoding}` as Hit['encoding'] },
-  )
+  const hits = found.map(({ offset, length, encoding }): Hit => {
+    const inner = encoding as NeedleEncoding
+    return { offset, length, encoding: `${label}:${inner}` }
+  })
   return { decoded, hits }
 }
 
-/** At most 64 characters of `bytes` with the hit in the middle; every byte outside 0x20 to 0x7e reads as '.'. */
+/**
+ * At most 64 characters of `bytes` with the hit in the middle; every byte outside 0x20 to 0x7e reads as
+ * '.'.
+ */
 export function excerpt(
   bytes: Uint8Array,
   hit: { readonly offset: number; readonly length: number },
@@ -128,7 +134,10 @@ function encodeNeedle(needle: Buffer): EncodedNeedle[] {
   return encoded
 }
 
-/** The base64 characters that depend on the needle alone when `alignment` bytes of something else precede it. */
+/**
+ * The base64 characters that depend on the needle alone when `alignment` bytes of something else precede
+ * it.
+ */
 function base64Core(needle: Buffer, alignment: number): string {
   const text = Buffer.concat([Buffer.alloc(alignment), needle]).toString('base64')
   return text.slice(Math.ceil((alignment * 8) / 6), Math.floor(((alignment + needle.length) * 8) / 6))
@@ -138,7 +147,9 @@ function* occurrences(bytes: Buffer, needle: Buffer): Generator<number> {
   for (let at = bytes.indexOf(needle); at !== -1; at = bytes.indexOf(needle, at + needle.length)) yield at
 }
 
-/** Undoes `%XX` in the whole capture and searches that, so that any mix of encoded and plain bytes is found. */
+/**
+ * Undoes `%XX` in the whole capture and searches that, so that any mix of encoded and plain bytes is found.
+ */
 function searchPercentEncoded(capture: Buffer, lowered: Buffer): Hit[] {
   if (!capture.includes(PERCENT)) return []
   const decoded = Buffer.alloc(capture.length)

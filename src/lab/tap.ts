@@ -48,9 +48,10 @@ export class Tap {
   #accept(near: net.Socket): void {
     const from: Endpoint = { address: near.remoteAddress ?? '', port: near.remotePort ?? 0 }
     const to: Endpoint = { address: near.localAddress ?? '', port: near.localPort ?? 0 }
-    const record = this.#options.recorder().connection(from, to)
+    const { record, connection } = this.#options.recorder().connection(from, to)
     const { address, port } = this.#options.onward
     const far = net.connect({ host: address, port, localAddress: from.address, allowHalfOpen: true, noDelay: true })
+    far.once('connect', () => (connection.seenAs = { address: far.localAddress ?? '', port: far.localPort ?? 0 }))
     this.#open.add(near)
     near.on('close', () => {
       this.#open.delete(near)

@@ -1,6 +1,6 @@
-// Checks the Finished messages of a decrypted TLS 1.3 handshake against everything said before them (RFC 8446
-// sections 4.4.1 and 4.4.4). Rule: the hellos are cleartext that no record tag covers; only this ties them, and
-// what they say of names, groups and ciphers, to the connection that was decrypted.
+// Checks the Finished messages of a decrypted TLS 1.3 handshake against everything said before them (RFC
+// 8446 sections 4.4.1 and 4.4.4). Rule: the hellos are cleartext that no record tag covers; only this ties
+// them, and what they say of names, groups and ciphers, to the connection that was decrypted.
 import { createHash, createHmac } from 'node:crypto'
 import { hkdfExpandLabel, type CipherSuite, type SecretSource } from './key-schedule.ts'
 import { failed } from './record-protection.ts'
@@ -9,8 +9,9 @@ const MESSAGE = { clientHello: 1, finished: 20, messageHash: 254 } as const
 const MESSAGE_HEADER_BYTES = 4
 
 /**
- * `client` and `server` are each side's handshake messages with their headers, hellos first. False where
- * the server's Finished was not captured, so that nothing could be checked. Throws `tls-failed` where one does not fit what stands before it.
+ * `client` and `server` are each side's handshake messages with their headers, hellos first. True where the
+ * server's Finished was there and fits, the client's too where it is there; false where it was not captured
+ * and nothing could be checked. Throws `tls-failed` where one does not fit what stands before it.
  */
 export function verifyFinished(
   suite: CipherSuite,

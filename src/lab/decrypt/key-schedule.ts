@@ -1,5 +1,6 @@
-// The part of TLS 1.3's key schedule that comes after the traffic secrets (RFC 8446 sections 7.1 to 7.3), and the
-// key log that the secrets are read from. Rule: pure arithmetic; a secret that is missing is an error that names it.
+// The part of TLS 1.3's key schedule that comes after the traffic secrets (RFC 8446 sections 7.1 to 7.3),
+// and the key log that the secrets are read from. Rule: pure arithmetic; a secret that is missing is an
+// error that names it.
 import { createHmac } from 'node:crypto'
 import { GatewayError } from '../../errors.ts'
 
@@ -69,8 +70,8 @@ export function nextTrafficSecret(suite: CipherSuite, secret: Uint8Array): Uint8
 }
 
 /**
- * The secrets of the connection whose ClientHello has `clientRandom`, out of an NSS key log (the lines of Node's
- * `keylog` event; other connections' lines, comments and unknown labels are passed over).
+ * The secrets of the connection whose ClientHello has `clientRandom`, out of an NSS key log (the lines of
+ * Node's `keylog` event; other connections' lines, comments and unknown labels are passed over).
  */
 export function readKeyLog(keylog: string, clientRandom: Uint8Array, suite: CipherSuite): SecretSource {
   const random = Buffer.from(clientRandom).toString('hex')

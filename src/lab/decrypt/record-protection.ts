@@ -38,7 +38,9 @@ export class RecordProtection {
     this.useSecret(nextTrafficSecret(this.#suite, this.#secret))
   }
 
-  /** Throws `tls-failed` where the authentication tag does not hold, or no inner type stands in the record. */
+  /**
+   * Throws `tls-failed` where the authentication tag does not hold, or no inner type stands in the record.
+   */
   open(record: TlsRecord): InnerPlaintext {
     const { fragment, version, type, offset } = record
     if (fragment.length <= TAG_BYTES)

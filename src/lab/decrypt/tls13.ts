@@ -1,6 +1,6 @@
 // Decrypts one captured TLS 1.3 connection from both directions' bytes and its key log: the lab's positive
-// control. Rule: it cannot pretend; every byte that it gives passed the AEAD tag of the record that held it, and the
-// cleartext hellos are held to the Finished messages wherever these were captured.
+// control. Rule: it cannot pretend; every byte that it gives passed the AEAD tag of the record that held it,
+// and the cleartext hellos are held to the Finished messages wherever these were captured.
 import { GatewayError } from '../../errors.ts'
 import { dissectClientHello } from '../dissect/client-hello.ts'
 import type { Span } from '../dissect/field.ts'
@@ -35,7 +35,10 @@ export interface Tls13Plaintext {
   /** Application data. */
   readonly client: Uint8Array
   readonly server: Uint8Array
-  /** From application data to the ciphertext that carried it, byte for byte (every suite is a stream cipher). */
+  /**
+   * From application data to the ciphertext that carried it, byte for byte (every suite is a stream
+   * cipher).
+   */
   readonly spans: BothSides<readonly Span[]>
   /** Whole handshake messages with their four-byte headers, hellos and post-handshake messages among them. */
   readonly handshake: BothSides<Uint8Array[]>
@@ -55,8 +58,9 @@ const MESSAGE_HEADER_BYTES = 4
 
 /**
  * Decrypts a capture; a last record that was cut short is left out. Throws `tls-failed` where an
- * authentication tag or a Finished fails, a secret is missing, or nothing encrypted was captured; `tls-version` for another
- * version; `bad-request` where the bytes are not TLS. Early data (0-RTT) is not decrypted: `tls-failed`.
+ * authentication tag or a Finished fails, a secret is missing, or nothing encrypted was captured;
+ * `tls-version` for another version; `bad-request` where the bytes are not TLS. Early data (0-RTT) is not
+ * decrypted: `tls-failed`.
  */
 export function decryptTls13(capture: Tls13Capture): Tls13Plaintext {
   const { clientBytes, serverBytes, keylog } = capture

@@ -1,7 +1,10 @@
 // What every dissector returns: named fields, each with the place where its bytes stand. Rule: an offset
-// always counts in the stream that the dissector was given, even where the field was put together from pieces.
+// always counts in the stream that the dissector was given, even where the field was put together from
+// pieces.
 
-/** One piece of information that a dissector read. Names follow Zeek's logs (`http.uri`, `ssl.server_name`). */
+/**
+ * One piece of information that a dissector read. Names follow Zeek's logs (`http.uri`, `ssl.server_name`).
+ */
 export interface Field {
   readonly name: string
   /** As text: numbers in decimal, lists with commas, bytes without a text form in hex. */
@@ -12,7 +15,9 @@ export interface Field {
   readonly length: number
 }
 
-/** `length` bytes at `at` in bytes that were put together are those at `offset` in the stream, one for one. */
+/**
+ * `length` bytes at `at` in bytes that were put together are those at `offset` in the stream, one for one.
+ */
 export interface Span {
   readonly at: number
   readonly offset: number

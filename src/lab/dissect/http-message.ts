@@ -1,5 +1,6 @@
-// Reads whole HTTP/1 messages from one direction of a captured connection: heads and their bodies, with chunked
-// coding undone (RFC 9112 sections 6 and 7). Rule: a body that the capture cut short is given as far as it goes.
+// Reads whole HTTP/1 messages from one direction of a captured connection: heads and their bodies, with
+// chunked coding undone (RFC 9112 sections 6 and 7). Rule: a body that the capture cut short is given as far
+// as it goes.
 import { malformed } from './byte-reader.ts'
 import type { Span } from './field.ts'
 import {

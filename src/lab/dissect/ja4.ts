@@ -1,5 +1,5 @@
-// JA4, the fingerprint of a TLS client, after FoxIO's public specification (technical_details/JA4.md). Rule: JA4
-// alone; the rest of that family is not freely licensed and stays out.
+// JA4, the fingerprint of a TLS client, after FoxIO's public specification (technical_details/JA4.md). Rule:
+// JA4 alone; the rest of that family is not freely licensed and stays out.
 import { createHash } from 'node:crypto'
 import { EXTENSION, type ClientHello } from './client-hello.ts'
 import { hex16, isGrease } from './tls-names.ts'
@@ -21,6 +21,8 @@ const VERSION_CODES: Readonly<Record<number, string>> = {
 const HASH_CHARACTERS = 12
 const NO_HASH = '0'.repeat(HASH_CHARACTERS)
 const MAX_COUNT = 99
+/** Shown in the first part, and so left out of the extension hash. */
+const IN_PREFIX: ReadonlySet<number> = new Set([EXTENSION.serverName, EXTENSION.alpn])
 
 /** The fingerprint of a hello that came over TCP, such as `t13d1516h2_8daaf6152771_e5627efa2ab1`. */
 export function ja4(hello: Ja4Input): string {
@@ -45,12 +47,11 @@ function prefix(hello: Ja4Input): string {
 }
 
 function parts(hello: Ja4Input): { ciphers: string; extensions: string; tail: string } {
-  const inName: readonly number[] = [EXTENSION.serverName, EXTENSION.alpn]
   const extensions = withoutGrease(hello.extensions.map((extension) => extension.type))
   const algorithms = withoutGrease(hello.signatureAlgorithms).map(hex16).join(',')
   return {
     ciphers: sortedHex(withoutGrease(hello.cipherSuites)),
-    extensions: sortedHex(extensions.filter((type) => !inName.includes(type))),
+    extensions: sortedHex(extensions.filter((type) => !IN_PREFIX.has(type))),
     tail: algorithms === '' ? '' : `_${algorithms}`,
   }
 }

@@ -1,5 +1,6 @@
-// Reads the fixed and length-prefixed pieces of a SOCKS stream and notes them as fields. Rule: once a piece has
-// not arrived whole, nothing after it is read either, so a prefix of a handshake gives a prefix of its fields.
+// Reads the fixed and length-prefixed pieces of a SOCKS stream and notes them as fields. Rule: once a piece
+// has not arrived whole, nothing after it is read either, so a prefix of a handshake gives a prefix of its
+// fields.
 import type { Field } from './field.ts'
 
 export class SocksCursor {

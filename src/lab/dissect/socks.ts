@@ -7,7 +7,9 @@ import { SocksCursor } from './socks-cursor.ts'
 
 export interface SocksDissection {
   readonly variant: 'socks4' | 'socks4a' | 'socks5'
-  /** socks.version, socks.user, socks.password, socks.command, socks.request.host or .name, socks.request_p. */
+  /**
+   * socks.version, socks.user, socks.password, socks.command, socks.request.host or .name, socks.request_p.
+   */
   readonly client: readonly Field[]
   /** socks.method, socks.status, socks.bound.host or .name, socks.bound_p. */
   readonly server: readonly Field[]
@@ -140,9 +142,12 @@ function ipv6Text(address: Uint8Array): string {
     while (groups[start + length] === 0) length += 1
     if (length > run.length) run = { start, length }
   }
-  const text = (part: number[]): string => part.map((group) => group.toString(16)).join(':')
-  if (run.length < 2) return text(groups)
-  return `${text(groups.slice(0, run.start))}::${text(groups.slice(run.start + run.length))}`
+  if (run.length < 2) return hexGroups(groups)
+  return `${hexGroups(groups.slice(0, run.start))}::${hexGroups(groups.slice(run.start + run.length))}`
+}
+
+function hexGroups(groups: readonly number[]): string {
+  return groups.map((group) => group.toString(16)).join(':')
 }
 
 function dissection(

@@ -1,5 +1,5 @@
 // Canaries must be repeatable, different from each other, and safe unescaped wherever they are planted.
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CANARY_FIELDS, makeCanaries } from '../../../src/lab/canary.ts'
 

@@ -1,5 +1,5 @@
 // The ClientHello dissector: every field at its place, in one record or many, whole or in pieces.
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { dissectClientHello } from '../../../src/lab/dissect/client-hello.ts'
 import * as build from './hello-builder.ts'

@@ -1,5 +1,5 @@
 // Places in joined bytes must lead back to the stream, across the framing between the pieces.
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { locate, type Span } from '../../../src/lab/dissect/field.ts'
 

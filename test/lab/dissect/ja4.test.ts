@@ -1,5 +1,6 @@
-// JA4 against vectors that FoxIO publishes: technical_details/JA4.md and python/test/testdata of FoxIO-LLC/ja4, each
-// built from its JA4_ro (the lists in the order the client sent them) with GREASE mixed in.
+// JA4 against vectors that FoxIO publishes: technical_details/JA4.md and python/test/testdata of
+// FoxIO-LLC/ja4, each built from its JA4_ro (the lists in the order the client sent them) with GREASE mixed
+// in.
 import { describe, expect, it } from 'vitest'
 import { dissectClientHello } from '../../../src/lab/dissect/client-hello.ts'
 import { ja4, ja4Raw } from '../../../src/lab/dissect/ja4.ts'
@@ -28,6 +29,12 @@ function helloFromRaw(raw: string, alpnProtocol = 'h2') {
   const hello = dissectClientHello(build.records(message))
   if (hello === undefined) throw new Error('the hello is not whole')
   return hello
+}
+
+/** The first part for a hello with these extensions. */
+const prefix = (extensions: readonly build.Extension[] | undefined, version = 0x0301): string => {
+  const hello = dissectClientHello(build.records(build.clientHelloMessage({ version, extensions })))
+  return hello === undefined ? '' : ja4(hello).slice(0, 10)
 }
 
 const VECTORS = [
@@ -80,12 +87,6 @@ describe('ja4', () => {
     const hello = helloFromRaw(VECTORS[0]?.raw ?? '')
     expect(ja4({ ...hello, signatureAlgorithms: [] })).toBe('t13d1516h2_8daaf6152771_6d807ffa2a79')
   })
-
-  /** The first part for a hello with these extensions. */
-  const prefix = (extensions: readonly build.Extension[] | undefined, version = 0x0301): string => {
-    const hello = dissectClientHello(build.records(build.clientHelloMessage({ version, extensions })))
-    return hello === undefined ? '' : ja4(hello).slice(0, 10)
-  }
 
   it.each([
     ['h2', Buffer.from('h2')],

@@ -1,0 +1,158 @@
+// The user's application in a measurement: a program like curl that sends one request, with a canary in every
+// field, through a mode, and reads the answer. It keeps its own TLS keys for the positive control.
+import http from 'node:http'
+import net from 'node:net'
+import type { Duplex } from 'node:stream'
+import tls from 'node:tls'
+import { SocksClient } from 'socks'
+import { GatewayError } from '../errors.ts'
+import type { Canaries } from './canary.ts'
+import type { Endpoint } from './capture.ts'
+
+/** How the application was told to reach sites. */
+export type Via =
+  | { readonly kind: 'direct' }
+  | { readonly kind: 'http'; readonly proxy: Endpoint; readonly credentials: boolean }
+  | { readonly kind: 'socks5' | 'socks5h'; readonly proxy: Endpoint; readonly credentials: boolean }
+
+export interface Visit {
+  readonly via: Via
+  readonly scheme: 'http' | 'https'
+  readonly name: string
+  /** Where the name leads, for who resolves it himself. */
+  readonly site: Endpoint
+  /** Address that the application's machine sends from. */
+  readonly from: string
+  readonly authority: string
+  readonly canaries: Canaries
+}
+
+export interface VisitResult {
+  readonly body: string
+  /** NSS key log lines of the application's own TLS. */
+  readonly keylog: string
+}
+
+const TIMEOUT_MS = 5_000
+
+/** Makes the request. Errors: `dial-failed` with what the proxy or site answered. */
+export async function visit(options: Visit): Promise<VisitResult> {
+  let keylog = ''
+  let stream: Duplex = await connect(options)
+  if (options.scheme === 'https') {
+    const secure = tls.connect({ socket: stream as net.Socket, servername: options.name, ca: options.authority, ALPNProtocols: ['http/1.1'] })
+    secure.on('keylog', (line: Buffer) => (keylog += line.toString('latin1')))
+    await once(secure, 'secureConnect')
+    stream = secure
+  }
+  try {
+    return { body: await exchange(options, stream), keylog }
+  } finally {
+    stream.destroy()
+  }
+}
+
+async function connect({ via, scheme, site, name, from, canaries }: Visit): Promise<Duplex> {
+  switch (via.kind) {
+    case 'direct':
+      return dial(site, from)
+    case 'http': {
+      const socket = await dial(via.proxy, from)
+      return scheme === 'http' ? socket : openConnect(socket, `${name}:${site.port}`, via.credentials ? canaries : undefined)
+    }
+    case 'socks5':
+    case 'socks5h': {
+      const { socket } = await SocksClient.createConnection({
+        proxy: {
+          host: via.proxy.address,
+          port: via.proxy.port,
+          type: 5,
+          ...(via.credentials && { userId: canaries.proxyUser, password: canaries.proxyPassword }),
+        },
+        command: 'connect',
+        destination: { host: via.kind === 'socks5h' ? name : site.address, port: site.port },
+        socket_options: { localAddress: from, host: via.proxy.address, port: via.proxy.port },
+        timeout: TIMEOUT_MS,
+      })
+      return socket
+    }
+  }
+}
+
+async function dial(to: Endpoint, from: string): Promise<net.Socket> {
+  const socket = net.connect({ host: to.address, port: to.port, localAddress: from })
+  await once(socket, 'connect')
+  return socket
+}
+
+function openConnect(socket: net.Socket, target: string, credentials: Canaries | undefined): Promise<net.Socket> {
+  return new Promise((resolve, reject) => {
+    const request = http.request({
+      createConnection: () => socket,
+      method: 'CONNECT',
+      path: target,
+      headers: { host: target, ...proxyAuthorization(credentials) },
+      timeout: TIMEOUT_MS,
+    })
+    request.on('connect', (response, tunnel: net.Socket) => {
+      if (response.statusCode === 200) resolve(tunnel)
+      else reject(new GatewayError('dial-failed', { detail: `the proxy answered ${response.statusCode}` }))
+    })
+    request.on('error', reject)
+    request.end()
+  })
+}
+
+function proxyAuthorization(canaries: Canaries | undefined): Record<string, string> {
+  if (canaries === undefined) return {}
+  const token = Buffer.from(`${canaries.proxyUser}:${canaries.proxyPassword}`).toString('base64')
+  return { 'proxy-authorization': `Basic ${token}` }
+}
+
+function exchange({ via, scheme, name, site, canaries }: Visit, stream: Duplex): Promise<string> {
+  const path = `/${canaries.path}?q=${canaries.query}`
+  const host = `${name}:${site.port}`
+  const absolute = via.kind === 'http' && scheme === 'http'
+  return new Promise((resolve, reject) => {
+    const request = http.request({
+      createConnection: () => stream,
+      method: 'POST',
+      path: absolute ? `http://${host}${path}` : path,
+      headers: {
+        host,
+        ...(absolute && via.credentials ? proxyAuthorization(canaries) : {}),
+        'user-agent': `application/1.0 (${canaries.userAgent})`,
+        authorization: `Basic ${Buffer.from(`${canaries.siteUser}:${canaries.sitePassword}`).toString('base64')}`,
+        cookie: `session=${canaries.cookie}`,
+        'x-note': canaries.header,
+        'content-type': 'text/plain',
+        'content-length': Buffer.byteLength(canaries.requestBody),
+        connection: 'close',
+      },
+      timeout: TIMEOUT_MS,
+    })
+    request.on('timeout', () => request.destroy(new GatewayError('dial-timeout')))
+    request.on('error', reject)
+    request.on('response', (response) => {
+      let body = ''
+      response.setEncoding('utf8').on('data', (text: string) => (body += text))
+      response.on('error', reject)
+      response.on('end', () => {
+        if (response.statusCode === 200) resolve(body)
+        else reject(new GatewayError('dial-failed', { detail: `the answer was ${response.statusCode}: ${body.trim()}` }))
+      })
+    })
+    request.end(canaries.requestBody)
+  })
+}
+
+function once(socket: net.Socket, event: 'connect' | 'secureConnect'): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once(event, () => {
+      socket.off('error', reject)
+      socket.on('error', () => {})
+      resolve()
+    })
+    socket.once('error', reject)
+  })
+}

@@ -1,0 +1,40 @@
+// Who is who on one machine: each party gets a loopback address of its own, drawn from the seed, so that addresses
+// can be told apart in captures as canaries are.
+import { createHash } from 'node:crypto'
+import net from 'node:net'
+import { GatewayError } from '../errors.ts'
+
+export interface Parties {
+  readonly client: string
+  readonly gateway: string
+  readonly destination: string
+}
+
+/** Addresses of 127.0.0.0/8 with three digits in every part, so that none is the beginning of another. */
+export function partiesOf(seed: string): Parties {
+  const address = (party: string): string => {
+    const digest = createHash('sha256').update(`${seed}:${party}`).digest()
+    return `127.${[0, 1, 2].map((index) => 100 + ((digest[index] ?? 0) % 150)).join('.')}`
+  }
+  return { client: address('client'), gateway: address('gateway'), destination: address('destination') }
+}
+
+/** Errors: `listen-failed` where this machine has only 127.0.0.1 (macOS without aliases). */
+export async function checkParties(parties: Parties): Promise<void> {
+  for (const host of Object.values(parties) as string[]) {
+    const server = net.createServer()
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (cause) =>
+        reject(
+          new GatewayError('listen-failed', {
+            cause,
+            detail: `this machine cannot use ${host}`,
+            hint: 'the lab gives each party a loopback address; on macOS add them first: ifconfig lo0 alias ADDRESS',
+          }),
+        ),
+      )
+      server.listen({ host, port: 0 }, resolve)
+    })
+    server.close()
+  }
+}

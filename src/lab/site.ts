@@ -1,0 +1,67 @@
+// The destination of a measurement: a small http and https site that answers every request with one page. It
+// notes, as any site can, which address the kernel says is asking.
+import http from 'node:http'
+import https from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Endpoint } from './capture.ts'
+
+export interface SiteOptions {
+  readonly address: string
+  readonly certificate: string
+  readonly key: string
+  /** Stands in every answer. */
+  readonly page: string
+}
+
+export interface Site {
+  readonly http: Endpoint
+  readonly https: Endpoint
+  /** Who connected since the last call, as the kernel reports it. */
+  takeClients(): Endpoint[]
+  /** NSS key log lines of the https site: what lets the destination read its own traffic. */
+  keylog(): string
+  close(): void
+}
+
+export async function startSite(options: SiteOptions): Promise<Site> {
+  let clients: Endpoint[] = []
+  let keylog = ''
+  const answer: http.RequestListener = (request, response) => {
+    request.resume()
+    request.on('end', () => {
+      response.writeHead(200, { 'content-type': 'text/plain', 'content-length': Buffer.byteLength(options.page) })
+      response.end(options.page)
+    })
+  }
+  const plain = http.createServer(answer)
+  const secure = https.createServer({ cert: options.certificate, key: options.key, minVersion: 'TLSv1.2' }, answer)
+  secure.on('keylog', (line: Buffer) => (keylog += line.toString('latin1')))
+  const open = new Set<Socket>()
+  for (const server of [plain, secure]) {
+    server.on('connection', (socket: Socket) => {
+      clients.push({ address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 })
+      open.add(socket)
+      socket.on('close', () => open.delete(socket))
+    })
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(0, options.address, resolve)
+    })
+  }
+  const endpointOf = (server: http.Server | https.Server): Endpoint => {
+    const { address, port } = server.address() as AddressInfo
+    return { address, port }
+  }
+  return {
+    http: endpointOf(plain),
+    https: endpointOf(secure),
+    takeClients: () => clients.splice(0),
+    keylog: () => keylog,
+    close: () => {
+      plain.close()
+      secure.close()
+      for (const socket of open) socket.destroy()
+      clients = []
+    },
+  }
+}
