@@ -3,14 +3,17 @@
 import http from 'node:http'
 import https from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import { listenError } from '../transport/listener.ts'
 import type { Endpoint } from './capture.ts'
 
 export interface SiteOptions {
   readonly address: string
   readonly certificate: string
   readonly key: string
-  /** Stands in every answer. */
-  readonly page: string
+  /** The answer to a request. */
+  readonly page: (request: http.IncomingMessage) => string
+  /** Ports to listen on; 0, the default, takes any. */
+  readonly ports?: { readonly http: number; readonly https: number }
 }
 
 export interface Site {
@@ -23,29 +26,35 @@ export interface Site {
   close(): void
 }
 
+/** Errors: `address-in-use`, `listen-failed`. */
 export async function startSite(options: SiteOptions): Promise<Site> {
   let clients: Endpoint[] = []
   let keylog = ''
   const answer: http.RequestListener = (request, response) => {
     request.resume()
     request.on('end', () => {
-      response.writeHead(200, { 'content-type': 'text/plain', 'content-length': Buffer.byteLength(options.page) })
-      response.end(options.page)
+      const page = options.page(request)
+      response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8', 'content-length': Buffer.byteLength(page) })
+      response.end(request.method === 'HEAD' ? undefined : page)
     })
   }
   const plain = http.createServer(answer)
   const secure = https.createServer({ cert: options.certificate, key: options.key, minVersion: 'TLSv1.2' }, answer)
   secure.on('keylog', (line: Buffer) => (keylog += line.toString('latin1')))
   const open = new Set<Socket>()
-  for (const server of [plain, secure]) {
+  const { ports = { http: 0, https: 0 } } = options
+  for (const [server, port] of [
+    [plain, ports.http],
+    [secure, ports.https],
+  ] as const) {
     server.on('connection', (socket: Socket) => {
       clients.push({ address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 })
       open.add(socket)
       socket.on('close', () => open.delete(socket))
     })
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(0, options.address, resolve)
+      server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, { host: options.address, port })))
+      server.listen(port, options.address, resolve)
     })
   }
   const endpointOf = (server: http.Server | https.Server): Endpoint => {

@@ -67,7 +67,7 @@ export class Stage {
         address: parties.destination,
         certificate: await file('site.crt'),
         key: await file('site.key'),
-        page: `you are at the destination; ${canaries.responseBody}\n`,
+        page: () => `you are at the destination; ${canaries.responseBody}\n`,
       })
       stage = new Stage(options, directory, await file('ca.crt'), site)
       await stage.#compose()

@@ -51,7 +51,8 @@ export async function listenTcp(
   }
 }
 
-function listenError(error: NodeJS.ErrnoException, where: ListenAddress): GatewayError {
+/** What failed to listen where, with a hint. */
+export function listenError(error: NodeJS.ErrnoException, where: ListenAddress): GatewayError {
   const shown = formatAddress({ address: where.host, port: where.port })
   if (error.code === 'EADDRINUSE') {
     return new GatewayError('address-in-use', {

@@ -1,0 +1,84 @@
+// sightline lab run: measures who can read what in each mode, on this machine alone, and prints the matrix.
+import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { GatewayError } from '../errors.ts'
+import { formatMatrix } from '../lab/matrix.ts'
+import { LAB_MODES, type LabMode, type Scheme } from '../lab/model.ts'
+import { runLab } from '../lab/run.ts'
+import { Metrics } from '../telemetry/metrics.ts'
+import { fail, usage } from './failure.ts'
+import type { CliIo } from './io.ts'
+import { VERSION } from './version.ts'
+
+const HELP = `usage: sightline lab run [--mode M]… [--scheme http|https] [--seed S] [--json F]
+
+  sends the same request through each mode, records the bytes at each vantage, and prints who could read
+  what; needs neither root nor a network, and takes seconds
+
+  --mode M     direct, http-proxy, socks-proxy or tunnel; more than one may be given; default all
+  --scheme S   http or https; default both
+  --seed S     makes the planted words repeatable; default random
+  --json F     writes the cells with their evidence to F; - is standard output
+
+exit 0 when every cell agrees with the truth table and the controls passed, 1 when not
+
+examples:
+  sightline lab run
+  sightline lab run --mode http-proxy --mode tunnel --scheme http --json cells.json`
+
+const SCHEMES: readonly Scheme[] = ['http', 'https']
+
+export async function labCommand(args: string[], io: CliIo): Promise<number> {
+  let parsed
+  try {
+    parsed = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        mode: { type: 'string', multiple: true },
+        scheme: { type: 'string' },
+        seed: { type: 'string' },
+        json: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    })
+  } catch (thrown) {
+    return usage(io, (thrown as Error).message, 'lab')
+  }
+  const { values, positionals } = parsed
+  if (values.help === true) {
+    io.out(HELP)
+    return 0
+  }
+  if (positionals.length !== 1 || positionals[0] !== 'run') return usage(io, 'say what to do: lab run', 'lab')
+  const wrongMode = values.mode?.find((mode) => !(LAB_MODES as readonly string[]).includes(mode))
+  if (wrongMode !== undefined) return usage(io, `there is no mode "${wrongMode}"; there are ${LAB_MODES.join(', ')}`, 'lab')
+  if (values.scheme !== undefined && !(SCHEMES as readonly string[]).includes(values.scheme)) {
+    return usage(io, `there is no scheme "${values.scheme}"; there are http and https`, 'lab')
+  }
+  try {
+    const result = await runLab({
+      seed: values.seed ?? randomBytes(8).toString('hex'),
+      modes: LAB_MODES.filter((mode) => values.mode?.includes(mode) ?? true) satisfies LabMode[],
+      schemes: SCHEMES.filter((scheme) => values.scheme === undefined || values.scheme === scheme),
+      observer: new Metrics(VERSION).observer,
+      ...(io.isTty && values.json !== '-' && { progress: (name: string) => io.err(`measuring ${name}`) }),
+    })
+    if (values.json !== '-') io.out(formatMatrix(result, io.isTty && io.env['NO_COLOR'] === undefined))
+    if (values.json !== undefined) writeJson(values.json, JSON.stringify(result, null, 2), io)
+    return result.agreesWithTruthTable ? 0 : 1
+  } catch (thrown) {
+    return fail(io, thrown)
+  }
+}
+
+function writeJson(file: string, text: string, io: CliIo): void {
+  if (file === '-') return io.out(text)
+  try {
+    writeFileSync(file, `${text}\n`)
+  } catch (cause) {
+    throw new GatewayError('file-unusable', { cause, detail: `${file} cannot be written`, hint: 'check that its folder exists' })
+  }
+  io.err(`cells and evidence: ${file}`)
+}

@@ -1,0 +1,142 @@
+// sightline up: everything on this machine, ready to try: a gateway with every mode, a tunnel client, a site with
+// and without TLS, and the console. Certificates for development are made on first use.
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { configSchema, type Config } from '../config/schema.ts'
+import { startConsole } from '../lab/console/console.ts'
+import { LAB_MODES } from '../lab/model.ts'
+import { runLab } from '../lab/run.ts'
+import { startSite, type Site } from '../lab/site.ts'
+import { ensureDevelopmentPki } from '../pki/store.ts'
+import { Metrics } from '../telemetry/metrics.ts'
+import type { Listener } from '../transport/listener.ts'
+import { fail, usage } from './failure.ts'
+import type { ServiceIo } from './io.ts'
+import { runService, type ReadyAddress } from './service.ts'
+import { VERSION } from './version.ts'
+
+const HELP = `usage: sightline up [--dir certs] [--json]
+
+  starts everything on this machine: the proxies, the tunnel gateway, a tunnel client, a site to visit with and
+  without TLS, the console and the admin address; prints a line to try for each mode
+
+  --dir D   where certificates for development are, and are made on first use; default certs
+  --json    one JSON object a line on standard output`
+
+const SITE = { address: '127.0.0.1', ports: { http: 9000, https: 9001 } } as const
+const CONSOLE = { host: '127.0.0.1', port: 9900 } as const
+
+export async function upCommand(args: string[], io: ServiceIo): Promise<number> {
+  let values
+  try {
+    values = parseArgs({
+      args,
+      options: { dir: { type: 'string', default: 'certs' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+    }).values
+  } catch (thrown) {
+    return usage(io, (thrown as Error).message, 'up')
+  }
+  if (values.help === true) {
+    io.out(HELP)
+    return 0
+  }
+  const { dir, json = false } = values
+  let site: Site | undefined
+  let console: Listener | undefined
+  try {
+    const { made } = await ensureDevelopmentPki(dir)
+    if (made.length > 0 && !json) io.out(`made certificates for development in ${dir}: ${made.join(', ')}`)
+    site = await startSite({
+      ...SITE,
+      certificate: readFileSync(path.join(dir, 'origin.crt'), 'utf8'),
+      key: readFileSync(path.join(dir, 'origin.key'), 'utf8'),
+      page: (request) => `hello from the site: ${request.method} ${request.url} reached me from ${request.socket.remoteAddress}\n`,
+    })
+    const tries = triesFor(dir)
+    let addresses: readonly ReadyAddress[] = []
+    console = await startConsole({
+      listen: CONSOLE,
+      facts: () => ({ addresses, tries }),
+      measure: () =>
+        runLab({
+          seed: randomBytes(8).toString('hex'),
+          modes: LAB_MODES,
+          schemes: ['http', 'https'],
+          observer: new Metrics(VERSION).observer,
+        }),
+    })
+    return await runService(
+      {
+        config: upConfig(dir),
+        reread: () => upConfig(dir),
+        admin: true,
+        json,
+        beside: [{ name: 'console', listener: console, reachable: false }],
+        ready: (list) => {
+          addresses = list
+          if (!json) io.out(welcome(tries))
+        },
+      },
+      io,
+    )
+  } catch (thrown) {
+    return fail(io, thrown)
+  } finally {
+    site?.close()
+    void console?.close()
+  }
+}
+
+/** The embedded defaults: every mode, and the tunnel client, in one process. */
+function upConfig(dir: string): Config {
+  const file = (name: string): string => path.resolve(dir, name)
+  const gateway = { certificate: file('gateway.crt'), key: file('gateway.key') }
+  return configSchema.parse({
+    inbounds: [
+      { type: 'http', listen: '127.0.0.1:3128' },
+      { type: 'socks', listen: '127.0.0.1:1080' },
+      { type: 'http', listen: '127.0.0.1:3129', tls: gateway },
+      { type: 'tunnel', listen: '127.0.0.1:8443', tls: { ...gateway, clientAuthority: file('ca.crt'), revocationList: file('ca.crl') } },
+      { type: 'mixed', listen: '127.0.0.1:1081', outbound: 'gateway' },
+    ],
+    outbounds: {
+      gateway: {
+        type: 'tunnel',
+        url: 'wss://localhost:8443/tunnel',
+        certificate: file('client.crt'),
+        key: file('client.key'),
+        authority: file('ca.crt'),
+      },
+    },
+    // Beside the public network, exactly the site that this command starts.
+    egress: { allow: [`${SITE.address}:${SITE.ports.http}`, `${SITE.address}:${SITE.ports.https}`] },
+    log: { level: 'warn' },
+  })
+}
+
+function triesFor(dir: string): Array<{ what: string; command: string }> {
+  const http = `http://localhost:${SITE.ports.http}/`
+  const https = `https://localhost:${SITE.ports.https}/`
+  const authority = path.join(dir, 'ca.crt')
+  return [
+    { what: 'plain HTTP proxy', command: `curl -x http://127.0.0.1:3128 ${http}` },
+    { what: 'plain HTTP proxy, site with TLS', command: `curl --cacert ${authority} -x http://127.0.0.1:3128 ${https}` },
+    { what: 'plain SOCKS proxy', command: `curl --socks5-hostname 127.0.0.1:1080 ${http}` },
+    { what: 'encrypted proxy', command: `curl --proxy-cacert ${authority} -x https://localhost:3129 ${http}` },
+    { what: 'tunnel', command: `curl --socks5-hostname 127.0.0.1:1081 ${http}` },
+    { what: 'tunnel, as an HTTP proxy, site with TLS', command: `curl --cacert ${authority} -x http://127.0.0.1:1081 ${https}` },
+    { what: 'what each mode has exposed since the start', command: 'curl -s http://127.0.0.1:9901/metrics | grep exposed_streams' },
+  ]
+}
+
+function welcome(tries: ReadonlyArray<{ what: string; command: string }>): string {
+  const lines = tries.map(({ what, command }) => `  ${what}\n    ${command}`)
+  return `
+try (each line works as typed, offline too):
+${lines.join('\n')}
+
+who can read what: http://127.0.0.1:9900/, or sightline lab run (npm run demo)
+stop with control-c`
+}

@@ -1,0 +1,82 @@
+// The console's page as HTML. Pure. Rule: every text that comes from elsewhere is escaped.
+import { INFORMATION, type Observer } from '../../policy/exposure.ts'
+import type { CellValue, LabResult, LabRun } from '../model.ts'
+
+export interface ConsoleFacts {
+  readonly addresses: ReadonlyArray<{ readonly name: string; readonly address: string }>
+  readonly tries: ReadonlyArray<{ readonly what: string; readonly command: string }>
+}
+
+const SHOWN: ReadonlyArray<{ readonly observer: Observer; readonly title: string }> = [
+  { observer: 'access-network', title: 'Access network: whoever carries what leaves the client' },
+  { observer: 'gateway-operator', title: 'Gateway operator: whoever runs the proxy or the gateway' },
+  { observer: 'destination', title: 'Destination: the site that is visited' },
+]
+const WORDS: Readonly<Record<CellValue, string>> = {
+  clear: 'clear',
+  sealed: 'sealed',
+  inferable: 'inferable',
+  absent: 'absent',
+  'not-measured': 'not measured',
+}
+
+const STYLE = `
+:root { color-scheme: light dark; --line: #8885; --clear: #b42318; --sealed: #067647; --inferable: #b54708; }
+@media (prefers-color-scheme: dark) { :root { --clear: #ff8a7a; --sealed: #5fd39a; --inferable: #fdb022; } }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1.5rem; max-width: 62rem; }
+h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; } h3 { font-size: 1rem; margin: 1.25rem 0 .25rem; }
+pre { margin: .25rem 0 1rem; padding: .6rem .8rem; overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; font-size: .9rem; }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
+th, td { text-align: left; padding: .2rem .7rem .2rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
+td.clear { color: var(--clear); font-weight: 600; } td.sealed { color: var(--sealed); } td.inferable { color: var(--inferable); } td.absent, td.not-measured { opacity: .65; }
+button { font: inherit; padding: .4rem 1rem; }`
+
+export function consolePage(facts: ConsoleFacts, result: LabResult | undefined): string {
+  const rows = facts.addresses.map(({ name, address }) => `<tr><th scope="row">${escape(name)}</th><td>${escape(address)}</td></tr>`)
+  const tries = facts.tries.map(({ what, command }) => `<h3>${escape(what)}</h3><pre>${escape(command)}</pre>`)
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<title>Sightline: who can read what</title><style>${STYLE}</style></head><body>
+<h1>Sightline</h1>
+<p>A plain proxy changes your address and encrypts nothing. A tunnel encrypts the way to its operator, and the operator can
+still read what the site itself does not encrypt. This page shows both, from captured bytes.</p>
+<h2>What runs here</h2><div class="scroll"><table>${rows.join('')}</table></div>
+<h2 id="matrix">Who can read what</h2>
+<form method="post" action="/measure"><button>Measure now</button></form>
+${result === undefined ? '<p>Not measured yet. It takes a second: the same request is sent through each mode, and what passes at each vantage is recorded and searched.</p>' : matrix(result)}
+<h2>Try it</h2>${tries.join('')}
+<p>A tunnel that carries what programs send to a SOCKS port is an encrypted proxy. “VPN” means the whole device. Whatever is not
+sent through it is not protected by it.</p>
+</body></html>
+`
+}
+
+function matrix(result: LabResult): string {
+  const verdict = result.agreesWithTruthTable
+    ? '<p>Every cell agrees with the truth table, and the controls passed.</p>'
+    : `<p><strong>The measurement disagrees:</strong> ${result.runs.flatMap(({ findings }) => findings.map(escape)).join('; ')}</p>`
+  const tables = (['http', 'https'] as const).flatMap((scheme) => {
+    const runs = result.runs.filter((run) => run.scheme === scheme)
+    const title = scheme === 'http' ? 'A site without TLS (http)' : 'A site with TLS (https)'
+    return [`<h3>${title}</h3>`, ...SHOWN.map(({ observer, title: caption }) => observerTable(runs, observer, caption))]
+  })
+  return `${verdict}${tables.join('')}<p><a href="/matrix.json">Every cell with its evidence, as JSON</a></p>`
+}
+
+function observerTable(runs: readonly LabRun[], observer: Observer, caption: string): string {
+  const heads = runs.map((run) => `<th scope="col">${escape(run.variant ?? run.mode)}</th>`).join('')
+  const rows = INFORMATION.map((information) => {
+    const cells = runs.map((run) => {
+      const value = run.cells.find((cell) => cell.observer === observer && cell.information === information)?.value ?? 'not-measured'
+      return `<td class="${value}">${WORDS[value]}</td>`
+    })
+    return `<tr><th scope="row">${information}</th>${cells.join('')}</tr>`
+  })
+  return `<h3>${escape(caption)}</h3><div class="scroll"><table><tr><td></td>${heads}</tr>${rows.join('')}</table></div>`
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
+
+function escape(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '')
+}
