@@ -65,6 +65,14 @@ export const ERROR_ANSWERS = {
   'file-unusable':              { http: 500, socks5: 0x01, mux: 45, level: 'error', text: 'a file cannot be read or written' },
   'upgrade-required':           { http: 426, socks5: 0x01, mux: 46, level: 'info',  text: 'this address speaks WebSocket with subprotocol sightline.v1' },
   'not-found':                  { http: 404, socks5: 0x01, mux: 47, level: 'info',  text: 'there is nothing at this path' },
+  'udp-ports-exhausted':        { http: 503, socks5: 0x01, mux: 48, level: 'warn',  text: 'the gateway has no UDP port free for another association' },
+  'too-many-associations':      { http: 503, socks5: 0x01, mux: 49, level: 'warn',  text: 'the gateway has no room for another association' },
+  'rate-limited':               { http: 429, socks5: 0x01, mux: 50, level: 'info',  text: 'too much came at once; try again in a moment' },
+  'too-many-from-source':       { http: 429, socks5: 0x01, mux: 51, level: 'info',  text: 'too many connections are open from your address' },
+  'too-many-for-identity':      { http: 429, socks5: 0x01, mux: 52, level: 'info',  text: 'too much is open at once under your name' },
+  'quota-exceeded':             { http: 429, socks5: 0x02, mux: 53, level: 'info',  text: 'the bytes of this day are used up; they are counted anew at midnight UTC' },
+  'lifetime-exceeded':          { http: 503, socks5: 0x01, mux: 54, level: 'debug', text: 'the connection was open for as long as this gateway allows' },
+  'proxy-header-invalid':       { http: 400, socks5: 0x01, mux: 55, level: 'warn',  text: 'the balancer sent no PROXY header, or one that is not well formed' },
   'internal-error':             { http: 500, socks5: 0x01, mux: 255, level: 'error', text: 'the gateway failed; its log has the reference' },
 } as const satisfies Record<string, ErrorAnswer>
 

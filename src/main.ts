@@ -2,6 +2,7 @@
 // The one file that touches process.*: it checks the Node version before anything that needs it is loaded, gives
 // the command its streams and signals, and ends the process with the command's exit code.
 import type { ServiceIo } from './cli/io.ts'
+import { askSecret } from './cli/secret.ts'
 
 const NEEDED_MAJOR = 24
 
@@ -48,6 +49,7 @@ const io: ServiceIo = {
     for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
     return Buffer.concat(chunks).toString('utf8')
   },
+  ...(process.stdin.isTTY && { askSecret: (prompt) => askSecret(process.stdin, process.stderr, prompt) }),
   log: { write: (text) => void process.stderr.write(text) },
   onSignal: (signal, handler) => void process.on(signal, handler),
 }
@@ -55,7 +57,9 @@ const io: ServiceIo = {
 async function main(args: string[]): Promise<number> {
   const major = Number(process.versions.node.split('.')[0])
   if (major < NEEDED_MAJOR) {
-    io.err(`error: this is Node ${process.versions.node}, and sightline needs ${NEEDED_MAJOR}; hint: npx sightline and npm start bring their own`)
+    io.err(
+      `error: this is Node ${process.versions.node}, and sightline needs ${NEEDED_MAJOR}; hint: npx sightline and npm start bring their own`,
+    )
     return 1
   }
   const [name, ...rest] = args

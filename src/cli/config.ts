@@ -40,7 +40,9 @@ export async function configCommand(args: string[], io: CliIo): Promise<number> 
   try {
     const config = loadConfig(file)
     checkFiles(config)
-    io.out(`ok: ${file}: ${config.inbounds.map(({ type, tls, listen }) => `${type}${tls ? '+tls' : ''} ${listen}`).join(', ')}`)
+    io.out(
+      `ok: ${file}: ${config.inbounds.map(({ type, tls, listen }) => `${type}${tls ? '+tls' : ''} ${listen}`).join(', ')}`,
+    )
     return 0
   } catch (thrown) {
     return fail(io, thrown)

@@ -34,7 +34,8 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   'certificate-not-yet-valid': 'compare the clocks of this machine and the gateway',
   'certificate-wrong-usage': 'this is a certificate for servers; ask for one made with --client',
   'certificate-revoked': 'the operator has withdrawn it; ask for another',
-  'gateway-untrusted': '--authority must be the ca.crt of this gateway, and the host in the URL one of its names',
+  'gateway-untrusted':
+    '--authority must be the ca.crt of this gateway, and the host in the URL one of its names',
   'tls-version': 'what answers there does not speak TLS 1.3; check host and port',
   'revocation-list-unusable': 'the operator has to renew the revocation list: sightline pki crl',
   'connection-refused': 'nothing listens there; check host and port, and that the gateway runs',
@@ -67,9 +68,11 @@ export async function connectCommand(args: string[], io: ServiceIo): Promise<num
     return 0
   }
   const [url, ...more] = positionals
-  if (url === undefined) return usage(io, 'no gateway given: sightline connect wss://HOST:8443/tunnel …', 'connect')
+  if (url === undefined)
+    return usage(io, 'no gateway given: sightline connect wss://HOST:8443/tunnel …', 'connect')
   if (more.length > 0) return usage(io, `one gateway, not ${positionals.length}`, 'connect')
-  if (values.authority === undefined) return usage(io, 'no authority given: add --authority ca.crt', 'connect')
+  if (values.authority === undefined)
+    return usage(io, 'no authority given: add --authority ca.crt', 'connect')
   let config: Config
   try {
     config = connectConfig(url, { ...values, authority: values.authority })
@@ -101,7 +104,8 @@ interface ConnectValues {
 
 /** The config that the options stand for. Errors: `config-invalid`, naming the option. */
 function connectConfig(url: string, values: ConnectValues): Config {
-  const absolute = (file: string | undefined): string | undefined => (file === undefined ? undefined : path.resolve(file))
+  const absolute = (file: string | undefined): string | undefined =>
+    file === undefined ? undefined : path.resolve(file)
   const input: ConfigInput = {
     inbounds: [{ type: 'mixed', listen: values.listen ?? '127.0.0.1:1081', outbound: 'gateway' }],
     outbounds: {
@@ -121,9 +125,14 @@ function connectConfig(url: string, values: ConnectValues): Config {
   if (result.success) return result.data
   const [issue] = result.error.issues
   const option = issue?.path.at(-1)
-  const given = option === 'url' ? url : typeof option === 'string' ? Reflect.get(values, option) : undefined
+  const given =
+    option === 'url'
+      ? url
+      : typeof option === 'string'
+        ? (Reflect.get(values, option) as string | undefined)
+        : undefined
   throw new GatewayError('config-invalid', {
-    detail: `${option === 'url' ? 'URL' : `--${String(option)}`}: ${issue?.message ?? 'not valid'}${given === undefined ? '' : ` (found "${String(given)}")`}`,
+    detail: `${option === 'url' ? 'URL' : `--${String(option)}`}: ${issue?.message ?? 'not valid'}${given === undefined ? '' : ` (found "${given}")`}`,
     hint: 'sightline connect --help shows each option',
   })
 }
@@ -165,7 +174,10 @@ class StateReport {
     this.#started = true
     if (this.#refused === undefined) return
     const hint = HINTS[this.#refused.code]
-    throw new GatewayError(this.#refused.code, { detail: describe(this.#refused), ...(hint !== undefined && { hint }) })
+    throw new GatewayError(this.#refused.code, {
+      detail: describe(this.#refused),
+      ...(hint !== undefined && { hint }),
+    })
   }
 }
 
@@ -178,4 +190,3 @@ function describe(error: GatewayError | undefined): string {
   const reference = error.reference === undefined ? '' : `, reference ${error.reference}`
   return `${error.code} (${error.message}${reference})`
 }
-

@@ -3,7 +3,7 @@ import { GatewayError } from '../errors.ts'
 import type { CliIo } from './io.ts'
 
 export const EXIT_FAILURE = 1
-export const EXIT_USAGE = 2
+const EXIT_USAGE = 2
 
 /** Prints what went wrong and gives the exit code. */
 export function fail(io: CliIo, thrown: unknown): number {
@@ -19,6 +19,8 @@ export function fail(io: CliIo, thrown: unknown): number {
 /** Prints how the command is called and gives the exit code of a wrong call. */
 export function usage(io: CliIo, what: string, command: string): number {
   const text = what.split('\n')[0] ?? ''
-  io.err(`error: ${text.charAt(0).toLowerCase()}${text.slice(1).replace(/\.$/, '')}; hint: sightline ${command} --help`)
+  io.err(
+    `error: ${text.charAt(0).toLowerCase()}${text.slice(1).replace(/\.$/, '')}; hint: sightline ${command} --help`,
+  )
   return EXIT_USAGE
 }

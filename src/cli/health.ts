@@ -18,7 +18,10 @@ const ANY_ADDRESS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', 
 export async function healthCommand(args: string[], io: CliIo): Promise<number> {
   let values
   try {
-    values = parseArgs({ args, options: { config: { type: 'string' }, help: { type: 'boolean', short: 'h' } } }).values
+    values = parseArgs({
+      args,
+      options: { config: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    }).values
   } catch (thrown) {
     return usage(io, (thrown as Error).message, 'health')
   }
@@ -30,9 +33,12 @@ export async function healthCommand(args: string[], io: CliIo): Promise<number> 
     const file = values.config ?? io.env['SIGHTLINE_CONFIG']
     const admin = file === undefined ? configSchema.shape.admin.parse({}) : loadConfig(file).admin
     const where = parseListenAddress(admin.listen)
-    if (where === undefined) throw new GatewayError('config-invalid', { detail: 'admin.listen is no address' })
+    if (where === undefined)
+      throw new GatewayError('config-invalid', { detail: 'admin.listen is no address' })
     const headers: Record<string, string> =
-      admin.token === undefined ? {} : { authorization: `Bearer ${readText(admin.token, 'admin.token').trim()}` }
+      admin.token === undefined
+        ? {}
+        : { authorization: `Bearer ${readText(admin.token, 'admin.token').trim()}` }
     const status = await askReady(ANY_ADDRESS[where.host] ?? where.host, where.port, headers)
     if (status === 200) {
       io.out('ready')
@@ -49,10 +55,13 @@ export async function healthCommand(args: string[], io: CliIo): Promise<number> 
 
 function askReady(host: string, port: number, headers: Record<string, string>): Promise<number> {
   return new Promise((resolve, reject) => {
-    const request = http.get({ host, port, path: '/readyz', headers, timeout: TIMEOUT_MS, agent: false }, (response) => {
-      response.resume()
-      resolve(response.statusCode ?? 0)
-    })
+    const request = http.get(
+      { host, port, path: '/readyz', headers, timeout: TIMEOUT_MS, agent: false },
+      (response) => {
+        response.resume()
+        resolve(response.statusCode ?? 0)
+      },
+    )
     request.on('timeout', () => request.destroy(new Error('timeout')))
     request.on('error', reject)
   })

@@ -53,7 +53,8 @@ export async function labCommand(args: string[], io: CliIo): Promise<number> {
   }
   if (positionals.length !== 1 || positionals[0] !== 'run') return usage(io, 'say what to do: lab run', 'lab')
   const wrongMode = values.mode?.find((mode) => !(LAB_MODES as readonly string[]).includes(mode))
-  if (wrongMode !== undefined) return usage(io, `there is no mode "${wrongMode}"; there are ${LAB_MODES.join(', ')}`, 'lab')
+  if (wrongMode !== undefined)
+    return usage(io, `there is no mode "${wrongMode}"; there are ${LAB_MODES.join(', ')}`, 'lab')
   if (values.scheme !== undefined && !(SCHEMES as readonly string[]).includes(values.scheme)) {
     return usage(io, `there is no scheme "${values.scheme}"; there are http and https`, 'lab')
   }
@@ -65,7 +66,7 @@ export async function labCommand(args: string[], io: CliIo): Promise<number> {
       observer: new Metrics(VERSION).observer,
       ...(io.isTty && values.json !== '-' && { progress: (name: string) => io.err(`measuring ${name}`) }),
     })
-    if (values.json !== '-') io.out(formatMatrix(result, io.isTty && io.env['NO_COLOR'] === undefined))
+    if (values.json !== '-') io.out(formatMatrix(result, io.isTty && (io.env['NO_COLOR'] ?? '') === ''))
     if (values.json !== undefined) writeJson(values.json, JSON.stringify(result, null, 2), io)
     return result.agreesWithTruthTable ? 0 : 1
   } catch (thrown) {
@@ -78,7 +79,11 @@ function writeJson(file: string, text: string, io: CliIo): void {
   try {
     writeFileSync(file, `${text}\n`)
   } catch (cause) {
-    throw new GatewayError('file-unusable', { cause, detail: `${file} cannot be written`, hint: 'check that its folder exists' })
+    throw new GatewayError('file-unusable', {
+      cause,
+      detail: `${file} cannot be written`,
+      hint: 'check that its folder exists',
+    })
   }
   io.err(`cells and evidence: ${file}`)
 }

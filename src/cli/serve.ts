@@ -24,7 +24,11 @@ export async function serveCommand(args: string[], io: ServiceIo): Promise<numbe
   try {
     values = parseArgs({
       args,
-      options: { config: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+      options: {
+        config: { type: 'string' },
+        json: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
     }).values
   } catch (thrown) {
     return usage(io, (thrown as Error).message, 'serve')
@@ -37,7 +41,10 @@ export async function serveCommand(args: string[], io: ServiceIo): Promise<numbe
   if (file === undefined) return usage(io, 'no config file given: add --config FILE', 'serve')
   try {
     const config = loadConfig(file)
-    return await runService({ config, reread: () => loadConfig(file), admin: true, json: values.json === true }, io)
+    return await runService(
+      { config, reread: () => loadConfig(file), admin: true, json: values.json === true },
+      io,
+    )
   } catch (thrown) {
     return fail(io, thrown)
   }

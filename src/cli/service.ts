@@ -26,7 +26,11 @@ export interface ServiceOptions {
   readonly admin: boolean
   readonly json: boolean
   /** Listeners beside the gateway (the lab's), named in the `ready` line and never reachable through it. */
-  readonly beside?: ReadonlyArray<{ readonly name: string; readonly listener: Listener; readonly reachable: boolean }>
+  readonly beside?: ReadonlyArray<{
+    readonly name: string
+    readonly listener: Listener
+    readonly reachable: boolean
+  }>
   readonly onTunnelState?: GatewayOptions['onTunnelState']
   /** Called once everything listens, before the `ready` line. Rejecting ends the process. */
   readonly started?: (gateway: Gateway) => Promise<void> | void
@@ -78,11 +82,14 @@ export async function runService(options: ServiceOptions, io: ServiceIo): Promis
 
   try {
     if (options.admin) {
-      const token = config.admin.token === undefined ? undefined : readText(config.admin.token, 'admin.token').trim()
+      const token =
+        config.admin.token === undefined ? undefined : readText(config.admin.token, 'admin.token').trim()
       const ready = (): boolean => gateway !== undefined && !gateway.draining
       admin = await startAdmin({ config: config.admin, token, registry: metrics.registry, ready })
     }
-    const otherListeners: BoundAddress[] = beside.flatMap(({ listener, reachable }) => (reachable ? [] : [listener.address]))
+    const otherListeners: BoundAddress[] = beside.flatMap(({ listener, reachable }) =>
+      reachable ? [] : [listener.address],
+    )
     if (admin !== undefined) otherListeners.push(admin.address)
     gateway = await Gateway.start({
       config,

@@ -33,7 +33,11 @@ export async function upCommand(args: string[], io: ServiceIo): Promise<number> 
   try {
     values = parseArgs({
       args,
-      options: { dir: { type: 'string', default: 'certs' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+      options: {
+        dir: { type: 'string', default: 'certs' },
+        json: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
     }).values
   } catch (thrown) {
     return usage(io, (thrown as Error).message, 'up')
@@ -52,7 +56,8 @@ export async function upCommand(args: string[], io: ServiceIo): Promise<number> 
       ...SITE,
       certificate: readFileSync(path.join(dir, 'origin.crt'), 'utf8'),
       key: readFileSync(path.join(dir, 'origin.key'), 'utf8'),
-      page: (request) => `hello from the site: ${request.method} ${request.url} reached me from ${request.socket.remoteAddress}\n`,
+      page: (request) =>
+        `hello from the site: ${request.method} ${request.url} reached me from ${request.socket.remoteAddress}\n`,
     })
     const tries = triesFor(dir)
     let addresses: readonly ReadyAddress[] = []
@@ -98,7 +103,11 @@ function upConfig(dir: string): Config {
       { type: 'http', listen: '127.0.0.1:3128' },
       { type: 'socks', listen: '127.0.0.1:1080' },
       { type: 'http', listen: '127.0.0.1:3129', tls: gateway },
-      { type: 'tunnel', listen: '127.0.0.1:8443', tls: { ...gateway, clientAuthority: file('ca.crt'), revocationList: file('ca.crl') } },
+      {
+        type: 'tunnel',
+        listen: '127.0.0.1:8443',
+        tls: { ...gateway, clientAuthority: file('ca.crt'), revocationList: file('ca.crl') },
+      },
       { type: 'mixed', listen: '127.0.0.1:1081', outbound: 'gateway' },
     ],
     outbounds: {
@@ -119,16 +128,33 @@ function upConfig(dir: string): Config {
 function triesFor(dir: string): Array<{ what: string; command: string }> {
   const http = `http://localhost:${SITE.ports.http}/`
   const https = `https://localhost:${SITE.ports.https}/`
-  const authority = path.join(dir, 'ca.crt')
+  const authority = shellWord(path.join(dir, 'ca.crt'))
   return [
     { what: 'plain HTTP proxy', command: `curl -x http://127.0.0.1:3128 ${http}` },
-    { what: 'plain HTTP proxy, site with TLS', command: `curl --cacert ${authority} -x http://127.0.0.1:3128 ${https}` },
+    {
+      what: 'plain HTTP proxy, site with TLS',
+      command: `curl --cacert ${authority} -x http://127.0.0.1:3128 ${https}`,
+    },
     { what: 'plain SOCKS proxy', command: `curl --socks5-hostname 127.0.0.1:1080 ${http}` },
-    { what: 'encrypted proxy', command: `curl --proxy-cacert ${authority} -x https://localhost:3129 ${http}` },
+    {
+      what: 'encrypted proxy',
+      command: `curl --proxy-cacert ${authority} -x https://localhost:3129 ${http}`,
+    },
     { what: 'tunnel', command: `curl --socks5-hostname 127.0.0.1:1081 ${http}` },
-    { what: 'tunnel, as an HTTP proxy, site with TLS', command: `curl --cacert ${authority} -x http://127.0.0.1:1081 ${https}` },
-    { what: 'what each mode has exposed since the start', command: 'curl -s http://127.0.0.1:9901/metrics | grep exposed_streams' },
+    {
+      what: 'tunnel, as an HTTP proxy, site with TLS',
+      command: `curl --cacert ${authority} -x http://127.0.0.1:1081 ${https}`,
+    },
+    {
+      what: 'what each mode has exposed since the start',
+      command: 'curl -s http://127.0.0.1:9901/metrics | grep exposed_streams',
+    },
   ]
+}
+
+/** `text` as one word of a POSIX shell, quoted only where it has to be. */
+function shellWord(text: string): string {
+  return /^[\w./@%+=:,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }
 
 function welcome(tries: ReadonlyArray<{ what: string; command: string }>): string {

@@ -1,24 +1,27 @@
-// sightline user: the users file of a proxy. Passwords come from standard input, never from the command line,
-// where other users of the machine could read them.
+// sightline user: the users file of a proxy. Passwords are asked for at a terminal, else they come from standard
+// input, never from the command line, where other users of the machine could read them.
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { hashPassword, parseUsers } from '../gateway/users.ts'
 import { GatewayError } from '../errors.ts'
+import { hashPassword, parseUsers } from '../gateway/users.ts'
+import { writeFileAtomically } from '../pki/store.ts'
 import { fail, usage } from './failure.ts'
 import type { CliIo } from './io.ts'
-import { writeFileAtomically } from '../pki/store.ts'
 
-const HELP = `usage: sightline user add NAME --file F      (password on standard input)
+const HELP = `usage: sightline user add NAME --file F      (password asked for, or on standard input)
        sightline user remove NAME --file F
        sightline user list --file F
 
-  the users file of an inbound with auth: { users: F }
+  the users file of an inbound with auth: { users: F }; a running gateway reads a change by itself
 
 examples:
   sightline user add alice --file config/users
   printf %s "$PASSWORD" | sightline user add alice --file config/users`
 
-const NAME = /^[^:\s]{1,255}$/
+// A line that starts with # is a comment.
+const NAME = /^[^:\s#\p{Cc}][^:\s\p{Cc}]{0,254}$/u
+const READ_BY_ITSELF = 'a running gateway reads it by itself'
+const EXIT_GIVEN_UP = 130
 
 export async function userCommand(args: string[], io: CliIo): Promise<number> {
   let parsed
@@ -49,31 +52,54 @@ export async function userCommand(args: string[], io: CliIo): Promise<number> {
     if ((verb !== 'add' && verb !== 'remove') || name === undefined || positionals.length > 2) {
       return usage(io, 'say what to do: user add NAME, user remove NAME or user list', 'user')
     }
-    if (!NAME.test(name)) return usage(io, 'a user name has 1 to 255 characters, no colon and no space', 'user')
+    if (!NAME.test(name)) {
+      return usage(io, 'a user name has 1 to 255 characters, no colon, no space and no # at its start', 'user')
+    }
     const others = lines.filter((line) => !line.startsWith(`${name}:`))
     if (verb === 'remove') {
-      if (!names.includes(name)) throw new GatewayError('config-invalid', { detail: `${file} has no such user`, hint: `sightline user list --file ${file}` })
+      if (!names.includes(name)) {
+        throw new GatewayError('config-invalid', {
+          detail: `${file} has no such user`,
+          hint: `sightline user list --file ${file}`,
+        })
+      }
       await writeLines(file, others)
-      io.out(`removed from ${file}; a running gateway reads it on SIGHUP`)
+      io.out(`removed from ${file}; ${READ_BY_ITSELF}`)
       return 0
     }
-    if (io.isTty) io.err('password, then enter and control-d:')
-    const password = (await io.readStdin()).replace(/\r?\n$/, '')
-    if (password === '') return usage(io, 'no password on standard input', 'user')
+    const password = await readPassword(io)
+    if (password === undefined) return EXIT_GIVEN_UP
+    if (password === '') return usage(io, 'no password given', 'user')
     await writeLines(file, [...others, `${name}:${await hashPassword(password)}`])
-    io.out(`${names.includes(name) ? 'changed' : 'added'} in ${file}; a running gateway reads it on SIGHUP`)
+    io.out(`${names.includes(name) ? 'changed' : 'added'} in ${file}; ${READ_BY_ITSELF}`)
     return 0
   } catch (thrown) {
     return fail(io, thrown)
   }
 }
 
+/** Asks twice at a terminal, else takes what standard input has. Undefined where the person gave up. */
+async function readPassword(io: CliIo): Promise<string | undefined> {
+  if (io.askSecret === undefined) return (await io.readStdin()).replace(/\r?\n$/, '')
+  const password = await io.askSecret('password: ')
+  if (password === undefined || password === '') return password
+  const again = await io.askSecret('once more: ')
+  if (again === undefined || again === password) return again
+  throw new GatewayError('config-invalid', { detail: 'the two passwords differ', hint: 'nothing was changed; try again' })
+}
+
 function readLines(file: string): string[] {
   try {
-    return readFileSync(file, 'utf8').split(/\r?\n/).filter((line) => line !== '')
+    return readFileSync(file, 'utf8')
+      .split(/\r?\n/)
+      .filter((line) => line !== '')
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw new GatewayError('file-unusable', { cause: thrown, detail: `${file} cannot be read` })
+    throw new GatewayError('file-unusable', {
+      cause: thrown,
+      detail: `${file} cannot be read`,
+      hint: 'check its owner and mode',
+    })
   }
 }
 

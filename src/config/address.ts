@@ -38,3 +38,18 @@ export function inCidrs(address: string, cidrs: readonly Cidr[]): boolean {
   const parsed = ipaddr.process(bare)
   return cidrs.some(([base, bits]) => parsed.kind() === base.kind() && parsed.match(base, bits))
 }
+
+/** Ports from `first` to `last`, both included. */
+export interface PortRange {
+  readonly first: number
+  readonly last: number
+}
+
+/** Reads `40000-40999` or a single port; undefined where it is neither, holds port 0 or runs backwards. */
+export function parsePortRange(text: string): PortRange | undefined {
+  const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text)
+  if (match === null) return undefined
+  const first = Number(match[1])
+  const last = Number(match[2] ?? match[1])
+  return first >= 1 && first <= last && last <= 65_535 ? { first, last } : undefined
+}

@@ -12,7 +12,10 @@ export function parseConfig(text: string, file: string): Config {
   const document = parseDocument(text, { prettyErrors: true, maxAliasCount: 100 } as object)
   const [syntax] = document.errors
   if (syntax !== undefined) {
-    throw new GatewayError('config-invalid', { detail: `${file}: ${firstLine(syntax.message)}`, hint: 'mend the YAML there' })
+    throw new GatewayError('config-invalid', {
+      detail: `${file}: ${firstLine(syntax.message)}`,
+      hint: 'mend the YAML there',
+    })
   }
   const value: unknown = document.toJS() ?? {}
   const result = configSchema.safeParse(value)
@@ -36,18 +39,23 @@ export function readText(file: string, what: string): string {
     return readFileSync(file, 'utf8')
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code
-    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'this user may not read it' : code
+    const why =
+      code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'this user may not read it' : code
     throw new GatewayError('file-unusable', {
       cause,
       detail: `${what} ${file}: ${why}`,
-      hint: code === 'ENOENT' ? 'check the path; paths in a config file are relative to that file' : 'check its owner and mode',
+      hint:
+        code === 'ENOENT'
+          ? 'check the path; paths in a config file are relative to that file'
+          : 'check its owner and mode',
     })
   }
 }
 
 function withAbsolutePaths(config: Config, directory: string): Config {
   const absolute = (file: string): string => path.resolve(directory, file)
-  const optional = (file: string | undefined): string | undefined => (file === undefined ? undefined : absolute(file))
+  const optional = (file: string | undefined): string | undefined =>
+    file === undefined ? undefined : absolute(file)
   return {
     ...config,
     inbounds: config.inbounds.map((inbound) => ({
@@ -56,6 +64,7 @@ function withAbsolutePaths(config: Config, directory: string): Config {
         certificate: absolute(inbound.tls.certificate),
         key: absolute(inbound.tls.key),
         clientAuthority: optional(inbound.tls.clientAuthority),
+        clientCertificate: inbound.tls.clientCertificate,
         revocationList: optional(inbound.tls.revocationList),
       },
       auth: inbound.auth && { ...inbound.auth, users: optional(inbound.auth.users) },
@@ -78,7 +87,9 @@ function withAbsolutePaths(config: Config, directory: string): Config {
 }
 
 function describeIssue(issue: z.core.$ZodIssue, value: unknown): string {
-  const where = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('')
+  const where = issue.path
+    .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
+    .join('')
   const shownPath = where.replace(/^\./, '') || 'the file'
   if (issue.code === 'unrecognized_keys') {
     return `${shownPath}: unknown key ${issue.keys.map((key) => `"${key}"`).join(', ')}`

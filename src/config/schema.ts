@@ -1,7 +1,7 @@
 // The shape of a config file (DESIGN's contract), its defaults and its checks. Pure. Rules: unknown keys are
 // errors; what is unsafe must be asked for in so many words; every message says how to mend it.
 import { z } from 'zod'
-import { isLoopback, parseCidr, parseListenAddress } from './address.ts'
+import { isLoopback, parseCidr, parseListenAddress, parsePortRange } from './address.ts'
 
 const listen = z
   .string()
@@ -16,11 +16,16 @@ const cidr = z
 
 const path = z.string().min(1)
 const milliseconds = z.int().min(1).max(86_400_000 * 7)
+const bytes = z.int().min(0)
 
 const tlsSchema = z.strictObject({
   certificate: path.describe('PEM file: the certificate of this listener'),
   key: path.describe('PEM file: its private key'),
   clientAuthority: path.optional().describe('PEM file: ask for, and require, a client certificate of this authority'),
+  clientCertificate: z
+    .enum(['required', 'optional'])
+    .default('required')
+    .describe('optional: a client may come without one; on http only'),
   revocationList: path.optional().describe('The authority\'s revocation list'),
 })
 
@@ -29,12 +34,27 @@ const authSchema = z.strictObject({
   sources: z.array(cidr).min(1).optional().describe('Addresses that may connect'),
 })
 
+const udpSchema = z.strictObject({
+  ports: z
+    .string()
+    .refine((text) => parsePortRange(text) !== undefined, {
+      error: 'not a range of ports; write it as "40000-40999", the smaller one first',
+    })
+    .describe('Ports for UDP relays, as 40000-40999, one for each association; default any free port'),
+})
+
 const inboundSchema = z.strictObject({
   type: z.enum(['http', 'socks', 'mixed', 'tunnel']),
   listen,
   tls: tlsSchema.optional(),
   auth: authSchema.optional().describe('What a client must show; all that is listed must hold'),
   allowOpenProxy: z.boolean().optional().describe('true: serve anybody who can reach this address'),
+  udp: udpSchema.optional().describe('UDP ASSOCIATE of SOCKS5'),
+  proxyProtocol: z
+    .array(cidr)
+    .min(1)
+    .optional()
+    .describe('Balancers that send a PROXY header (v1 or v2) before all else; from any other address none is believed'),
   outbound: z.string().default('direct').describe('Name of the outbound that dials'),
 })
 
@@ -55,20 +75,62 @@ const tunnelSchema = z.strictObject({
 const outboundSchema = z.discriminatedUnion('type', [directSchema, tunnelSchema])
 type Outbound = z.output<typeof outboundSchema>
 
-const egressSchema = z.strictObject({
-  mode: z.enum(['enforce', 'report']).default('enforce'),
+const egressRules = {
   allow: z.array(z.string()).default([]),
   deny: z.array(z.string()).default([]),
   allowOnly: z.boolean().default(false),
+}
+
+const egressSchema = z.strictObject({
+  mode: z.enum(['enforce', 'report']).default('enforce'),
+  ...egressRules,
+  identities: z
+    .record(z.string().min(1), z.strictObject(egressRules))
+    .default({})
+    .describe('By user or certificate name: rules beside the general ones; a deny of either beats an allow of either'),
 })
+
+/** An address, or an address with a port; no name, which would have to be looked up first. */
+function isDnsServer(text: string): boolean {
+  if (z.union([z.ipv4(), z.ipv6()]).safeParse(text).success) return true
+  return !/^(?:localhost|\*|.*:0+$)/.test(text) && parseListenAddress(text) !== undefined
+}
+
+const dnsServer = z.string().refine(isDnsServer, {
+  error: 'not the address of a DNS server; write it as 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53',
+})
+
+const dnsSchema = z
+  .strictObject({
+    servers: z.array(dnsServer).min(1).optional().describe('DNS servers to ask; default those of the system'),
+    timeoutMs: milliseconds.default(5_000).describe('One look-up, all tries together'),
+    cacheEntries: z.int().min(0).max(1_000_000).default(10_000).describe('Names that are remembered; 0 remembers none'),
+    minTtlMs: z.int().min(0).max(3_600_000).default(0).describe('An answer is kept at least so long'),
+    maxTtlMs: z.int().min(0).max(86_400_000).default(300_000).describe('An answer is kept no longer than this'),
+  })
+  .refine(({ minTtlMs, maxTtlMs }) => minTtlMs <= maxTtlMs, {
+    error: 'is more than maxTtlMs; give the smaller one here',
+    path: ['minTtlMs'],
+  })
 
 const limitsSchema = z.strictObject({
   connections: z.int().min(1).default(8_000).describe('Client connections at once, over all inbounds'),
+  connectionsPerSource: z.int().min(1).default(6_000).describe('Of these, from one source: an IPv4 address or an IPv6 /64'),
+  connectionsPerIdentity: z.int().min(1).default(4_096).describe('Streams, requests and associations at once of one user or certificate'),
+  sessionsPerIdentity: z.int().min(1).default(64).describe('Tunnel sessions at once of one certificate'),
+  newConnectionsPerSecond: z.int().min(0).default(10_000).describe('New client connections a second in all; 0 sets no limit'),
+  newConnectionsPerSourcePerSecond: z.int().min(0).default(5_000).describe('Of these, from one source; 0 sets no limit'),
+  bytesPerSecondPerIdentity: bytes.default(0).describe('In each direction, for one user or certificate; 0 sets no limit'),
+  bytesPerDayPerIdentity: bytes.default(0).describe('In both directions together, from midnight to midnight UTC; 0 sets no limit'),
   streamsPerTunnel: z.int().min(1).max(65_536).default(1_024),
   headBytes: z.int().min(1_024).max(1_048_576).default(32_768).describe('Largest HTTP head'),
   handshakeMs: milliseconds.default(10_000).describe('From accept to a complete request'),
   dialMs: milliseconds.default(10_000).describe('From the request to a connected upstream'),
   idleMs: milliseconds.default(600_000).describe('A relay in which nothing moves'),
+  lifetimeMs: z.int().min(0).max(86_400_000 * 7).default(0).describe('A relay or an association, whatever moves in it; 0 sets no limit'),
+  udpAssociations: z.int().min(0).max(16_384).default(256).describe('UDP associations at once; 0 serves none'),
+  udpDestinations: z.int().min(1).max(65_536).default(256).describe('Destinations of one UDP association at once'),
+  udpIdleMs: milliseconds.default(120_000).describe('A UDP association in which nothing moves'),
   keepAliveMs: milliseconds.default(30_000).describe('An HTTP client connection between two requests'),
 })
 
@@ -86,6 +148,7 @@ export const configSchema = z
       .default({})
       .transform((outbounds): Record<string, Outbound> => ({ direct: { type: 'direct' }, ...outbounds })),
     egress: egressSchema.prefault({}),
+    dns: dnsSchema.prefault({}).describe('How names are looked up: hosts file first, no search domains'),
     limits: limitsSchema.prefault({}),
     log: z
       .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') })
@@ -127,7 +190,7 @@ interface Problem {
 
 function inboundProblems(inbound: InboundConfig, outbounds: Config['outbounds']): Problem[] {
   const problems: Problem[] = []
-  const add = (path: string[], message: string): void => void problems.push({ path, message })
+  const add = (where: string[], message: string): void => void problems.push({ path: where, message })
   if (!Object.hasOwn(outbounds, inbound.outbound)) {
     add(['outbound'], `no outbound has the name "${inbound.outbound}"; there are: ${Object.keys(outbounds).join(', ')}`)
   }
@@ -137,14 +200,21 @@ function inboundProblems(inbound: InboundConfig, outbounds: Config['outbounds'])
   if (inbound.tls !== undefined && inbound.type !== 'http' && inbound.type !== 'tunnel') {
     add(['tls'], `tls goes with type http or tunnel, not ${inbound.type}`)
   }
+  if (inbound.tls?.clientCertificate === 'optional' && inbound.type !== 'http') {
+    add(['tls', 'clientCertificate'], 'optional goes with type http; a tunnel knows its clients by certificate')
+  }
   if (inbound.tls?.revocationList !== undefined && inbound.tls.clientAuthority === undefined) {
     add(['tls', 'revocationList'], 'a revocation list needs clientAuthority beside it')
   }
   if (inbound.type === 'tunnel' && inbound.auth?.users !== undefined) {
     add(['auth', 'users'], 'a tunnel knows its clients by certificate; leave users out')
   }
+  if (inbound.udp !== undefined && inbound.type !== 'socks' && inbound.type !== 'mixed') {
+    add(['udp'], `udp goes with type socks or mixed, not ${inbound.type}`)
+  }
   const host = parseListenAddress(inbound.listen)?.host
-  const guarded = inbound.auth?.users ?? inbound.auth?.sources ?? inbound.tls?.clientAuthority
+  const authority = inbound.tls?.clientCertificate === 'optional' ? undefined : inbound.tls?.clientAuthority
+  const guarded = inbound.auth?.users ?? inbound.auth?.sources ?? authority
   if (host !== undefined && !isLoopback(host) && guarded === undefined && inbound.allowOpenProxy !== true) {
     add(
       ['listen'],

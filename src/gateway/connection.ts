@@ -5,11 +5,13 @@ import type { Limits } from '../config/schema.ts'
 import { GatewayError, toGatewayError } from '../errors.ts'
 import type { Outbound } from '../outbound/outbound.ts'
 import { normalizeHost } from '../policy/egress.ts'
-import type { BoundAddress, ProxyRequest } from '../protocol/request.ts'
+import type { StreamFacts } from '../policy/exposure.ts'
+import type { AskedRequest, BoundAddress, ProxyRequest } from '../protocol/request.ts'
 import { abort } from '../transport/abort.ts'
 import type { IdleSweep } from '../transport/deadline.ts'
 import { ExposureMeter, linkIsEncrypted } from './exposure-meter.ts'
 import type { Observer } from './observer.ts'
+import type { Stay } from './limits.ts'
 import { relay } from './relay.ts'
 
 export interface ConnectionHost {
@@ -17,14 +19,19 @@ export interface ConnectionHost {
   readonly limits: Limits
   readonly sweep: IdleSweep
   readonly exposure: boolean
+  /** The request's part in the limits of its identity. */
+  readonly stay: Stay
   newReference(): string
-  /** Throws `destination-denied` where the egress rules refuse the name, `bad-request` where it is none. */
+  /**
+   * Throws `destination-denied` where the egress rules refuse the name, `bad-request` where it is none, and the codes
+   * of limits.ts where its identity has no room left.
+   */
   authorize(request: ProxyRequest): void
 }
 
 /** Serves one request from its authorization to its last byte. Never rejects. */
 export async function serveRequest(request: ProxyRequest, outbound: Outbound, host: ConnectionHost): Promise<void> {
-  const { observer } = host
+  const { observer, stay } = host
   const { mode, identity } = request
   const startedMs = performance.now()
   let upstream
@@ -42,26 +49,29 @@ export async function serveRequest(request: ProxyRequest, outbound: Outbound, ho
 
   const client = request.confirm(shownAddress(upstream.bound))
   observer.streamOpened(mode)
-  const meter = new ExposureMeter(
-    observer,
-    {
-      mode,
-      linkEncrypted: linkIsEncrypted(mode),
-      namedByClient: normalizeHost(request.destination.host).kind === 'name',
-      credential: request.sentCredential,
-    },
-    host.exposure && mode !== 'tunnel-client',
-  )
+  const look = host.exposure && mode !== 'tunnel-client'
+  const meter = new ExposureMeter(observer, streamFacts(request), look)
   const brokenOff = await relay(client, upstream.stream, {
     sweep: host.sweep,
     idleMs: host.limits.idleMs,
-    moved: (direction, chunk) => meter.moved(direction, chunk),
+    moved: (direction, chunk) => {
+      meter.moved(direction, chunk)
+      const restMs = stay.spend(direction, chunk.length)
+      if (restMs > 0) observer.shaped(mode, direction, restMs)
+      return restMs
+    },
+    over: stay.over,
   })
   meter.end()
   observer.streamClosed({ mode, identity, outcome: brokenOff?.code ?? 'ok', durationMs: performance.now() - startedMs })
 }
 
-function refuse(request: ProxyRequest, error: GatewayError, host: ConnectionHost): void {
+/** Counts, logs and answers a refusal, all three with one reference. */
+export function refuse(
+  request: Pick<ProxyRequest, 'mode' | 'identity' | 'refuse'>,
+  error: GatewayError,
+  host: Pick<ConnectionHost, 'observer' | 'newReference'>,
+): void {
   const reference = error.reference ?? host.newReference()
   const denial = error.cause instanceof EgressRefusal ? error.cause : undefined
   host.observer.refused({
@@ -73,6 +83,13 @@ function refuse(request: ProxyRequest, error: GatewayError, host: ConnectionHost
     reason: denial?.reason,
   })
   request.refuse(error, reference)
+}
+
+/** What a stream's observers can be told from, before its first bytes. */
+export function streamFacts(request: AskedRequest): Omit<StreamFacts, 'firstBytes'> {
+  const { mode, destination, sentCredential } = request
+  const namedByClient = normalizeHost(destination.host).kind === 'name'
+  return { mode, linkEncrypted: linkIsEncrypted(mode), namedByClient, credential: sentCredential }
 }
 
 /** Why the egress rules refused; travels as the cause of `destination-denied`, and only ever to the log. */

@@ -5,7 +5,13 @@ import type { StreamFacts } from '../policy/exposure.ts'
 import type { Mode } from '../protocol/request.ts'
 import type { Direction, Observer, Readable } from './observer.ts'
 
-const READABLE: Readonly<Record<FirstBytes, Readable>> = { http: 'yes', tls: 'no', ssh: 'no', other: 'unknown', none: 'unknown' }
+const READABLE: Readonly<Record<FirstBytes, Readable>> = {
+  http: 'yes',
+  tls: 'no',
+  ssh: 'no',
+  other: 'unknown',
+  none: 'unknown',
+}
 
 export class ExposureMeter {
   #observer: Observer

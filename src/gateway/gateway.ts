@@ -2,22 +2,28 @@
 // streams finish, `destroy` ends everything at once.
 import { randomBytes } from 'node:crypto'
 import os from 'node:os'
-import { readText } from '../config/load.ts'
+import { parsePortRange } from '../config/address.ts'
 import type { Config, InboundConfig } from '../config/schema.ts'
-import { GatewayError, toGatewayError } from '../errors.ts'
+import { GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
 import type { InboundContext } from '../inbound/context.ts'
 import { Inbound, modeOf } from '../inbound/inbound.ts'
 import { DirectOutbound } from '../outbound/direct.ts'
 import type { DialRequest, Outbound } from '../outbound/outbound.ts'
 import { TunnelOutbound, type TunnelState } from '../outbound/tunnel.ts'
-import { judgeAddress, judgeName, parseEgressRules, type EgressPolicy, type EgressVerdict } from '../policy/egress.ts'
-import type { BoundAddress, Mode, ProxyRequest } from '../protocol/request.ts'
+import { judgeAddress, judgeName, parseEgressRules, policyFor, type EgressPolicies, type EgressVerdict } from '../policy/egress.ts'
+import type { AssociationRequest } from '../protocol/association.ts'
+import type { AskedRequest, BoundAddress, Mode, ProxyRequest } from '../protocol/request.ts'
 import { IdleSweep } from '../transport/deadline.ts'
-import { resolveBySystem, type Resolve } from '../transport/resolve.ts'
-import { EgressRefusal, serveRequest, type ConnectionHost } from './connection.ts'
+import { DnsResolver } from '../transport/dns-resolver.ts'
+import { namesFrom, type Lookup, type Names, type Resolve } from '../transport/resolve.ts'
+import { Associations, serveAssociation, type AssociationHost } from './association.ts'
+import { EgressRefusal, serveRequest, streamFacts, type ConnectionHost } from './connection.ts'
+import { Admission } from './admission.ts'
 import { readServerCredentials, readTunnelCredentials } from './credentials.ts'
+import { IdentityLimits } from './limits.ts'
 import type { Observer } from './observer.ts'
-import { parseUsers, Users } from './users.ts'
+import { UsersFiles } from './users-files.ts'
+import { SignIns } from './users-sign-in.ts'
 
 export interface GatewayOptions {
   readonly config: Config
@@ -48,14 +54,19 @@ export class Gateway {
   #options: GatewayOptions
   #config: Config
   #observer: Observer
-  #policy: EgressPolicy
+  #policy: EgressPolicies
+  #names: Names
+  #reported = new WeakSet<DialRequest>()
   #sweep = new IdleSweep()
   #outbounds = new Map<string, Outbound>()
   #tunnels: TunnelOutbound[] = []
   #inbounds: Inbound[] = []
-  #users = new Map<string, Users>()
-  #connections = 0
+  #users = UsersFiles.read([])
+  #signIns = new SignIns()
+  #admission: Admission
+  #identities: IdentityLimits
   #requests = 0
+  #associations = new Associations()
   #idle: Array<() => void> = []
   #draining = false
   readonly #localAddresses = Object.values(os.networkInterfaces()).flatMap((list) => list?.map((entry) => entry.address) ?? [])
@@ -65,6 +76,10 @@ export class Gateway {
     this.#config = options.config
     this.#observer = options.observer
     this.#policy = parseEgressRules(options.config.egress)
+    this.#names = this.#newNames(options.config)
+    const nowMs = (): number => performance.now()
+    this.#admission = new Admission(options.config.limits, nowMs)
+    this.#identities = new IdentityLimits(options.config.limits, { nowMs, epochMs: Date.now })
   }
 
   /** Starts every inbound and outbound, or none. Errors: `address-in-use`, `file-unusable`, `pki-invalid` … */
@@ -92,16 +107,18 @@ export class Gateway {
   }
 
   /**
-   * Reads certificates, revocation lists, users and egress rules again. A new config that is not good changes
+   * Reads certificates, revocation lists, users, egress rules and DNS settings again, and forgets what names meant. A new config that is not good changes
    * nothing. Listeners and outbounds stay as they are: changing those needs a restart.
    */
   reload(config: Config): void {
     try {
       const policy = parseEgressRules(config.egress)
-      const users = readAllUsers(config)
+      const users = UsersFiles.read(usersFilesOf(config))
       const credentials = this.#inbounds.map(({ config: { tls } }) => tls && this.#serverCredentials(tls))
+      const names = this.#newNames(config)
       this.#policy = policy
-      this.#users = users
+      this.#watchUsers(users)
+      this.#names = names
       this.#inbounds.forEach((inbound, index) => {
         const fresh = credentials[index]
         if (fresh !== undefined) inbound.reload(fresh)
@@ -128,6 +145,7 @@ export class Gateway {
     if (this.#requests > 0) await Promise.race([new Promise<void>((resolve) => this.#idle.push(resolve)), timeout])
     clearTimeout(timer)
     const finished = this.#requests === 0
+    if (finished) for (const inbound of this.#inbounds) inbound.endIdle()
     this.destroy()
     return finished
   }
@@ -137,15 +155,24 @@ export class Gateway {
     this.#draining = true
     for (const inbound of this.#inbounds) inbound.destroy()
     for (const outbound of this.#outbounds.values()) outbound.destroy()
+    this.#names.destroy()
+    this.#users.close()
+  }
+
+  #newNames({ dns }: Config): Names {
+    const { resolve } = this.#options
+    return resolve === undefined ? new DnsResolver(dns) : namesFrom(resolve)
   }
 
   #composeOutbounds(): void {
-    const { config, lab, resolve = resolveBySystem } = this.#options
+    const { config, lab } = this.#options
+    const resolve: Resolve = (name, withinMs) => this.#names.resolve(name, withinMs)
+    const lookup: Lookup = (name, withinMs) => this.#names.lookup(name, withinMs)
     const { dialMs, handshakeMs, streamsPerTunnel } = config.limits
     for (const [name, outbound] of Object.entries(config.outbounds)) {
       if (outbound.type === 'direct') {
         const judge = (request: DialRequest, address: string): void => this.#judgeAddress(request, address)
-        this.#outbounds.set(name, new DirectOutbound({ dialMs, resolve, judge, localAddress: outbound.localAddress }))
+        this.#outbounds.set(name, new DirectOutbound({ dialMs, resolve, lookup, judge, localAddress: outbound.localAddress }))
         continue
       }
       const tunnel = new TunnelOutbound({
@@ -170,18 +197,21 @@ export class Gateway {
 
   #composeInbounds(): void {
     const { config, lab } = this.#options
-    this.#users = readAllUsers(config)
+    this.#watchUsers(UsersFiles.read(usersFilesOf(config)))
     for (const inbound of config.inbounds) {
       const credentials = inbound.tls && this.#serverCredentials(inbound.tls)
       this.#inbounds.push(
         new Inbound(inbound, this.#modeOf(inbound), credentials, {
           context: this.#context(inbound),
           entered: (mode) => this.#entered(mode),
-          left: (mode) => {
-            this.#connections -= 1
+          enteredFrom: (source) => this.#admission.enterFrom(source),
+          left: (mode, source) => {
+            this.#admission.leave(source)
             this.#observer.connectionClosed(mode)
           },
+          sessionEntered: (identity) => this.#identities.enterSession(identity),
           sessionOpened: () => this.#observer.sessionOpened(),
+          sessionLeft: (identity) => this.#identities.leaveSession(identity),
           sessionClosed: (code) => this.#observer.sessionClosed(code),
           newSessionId: () => randomBytes(16).toString('hex'),
           onKeylog: lab?.onServerKeylog,
@@ -203,63 +233,127 @@ export class Gateway {
     const usersFile = inbound.auth?.users
     return {
       serve: (request) => this.#serve(request, inbound.outbound),
+      again: (request) => this.#again(request, inbound.outbound),
+      associate: (request) => this.#associate(request, inbound.outbound),
+      udpPorts: inbound.udp && parsePortRange(inbound.udp.ports),
       limits: this.#config.limits,
       requiresPassword: usersFile !== undefined,
-      authenticate: async (name, password) => {
+      authenticate: async (name, password, address) => {
         const users = usersFile === undefined ? undefined : this.#users.get(usersFile)
-        return users?.authenticate(name, password)
+        return users && this.#signIns.authenticate(users, { name, password, address })
       },
       newReference,
       refused: (mode, code, reference) => this.#observer.refused({ mode, code, reference }),
     }
   }
 
-  #entered(mode: Mode): boolean {
-    if (this.#connections >= this.#config.limits.connections) return false
-    this.#connections += 1
-    this.#observer.connectionOpened(mode)
-    return true
+  #entered(mode: Mode): ErrorCode | undefined {
+    const full = this.#admission.enter()
+    if (full === undefined) this.#observer.connectionOpened(mode)
+    return full
+  }
+
+  /** Takes the place of the users files that were read before. */
+  #watchUsers(users: UsersFiles): void {
+    this.#users.close()
+    this.#users = users
+    users.watch((outcome) => this.#observer.reloaded(outcome))
   }
 
   async #serve(request: ProxyRequest, outboundName: string): Promise<void> {
     const outbound = this.#outbounds.get(outboundName)
     if (outbound === undefined) throw new GatewayError('internal-error')
+    const stay = this.#identities.stay(request.identity)
     const host: ConnectionHost = {
       observer: this.#observer,
       limits: this.#config.limits,
       sweep: this.#sweep,
       exposure: this.#config.exposure !== 'off',
+      stay,
       newReference,
-      authorize: () => this.#authorize(request, outbound),
+      authorize: () => {
+        this.#authorize(request, outbound)
+        stay.enter()
+      },
     }
     this.#requests += 1
     try {
       await serveRequest(request, outbound, host)
     } finally {
+      stay.leave()
       this.#requests -= 1
       if (this.#requests === 0) for (const idle of this.#idle.splice(0)) idle()
     }
   }
 
+  async #associate(request: AssociationRequest, outboundName: string): Promise<void> {
+    const outbound = this.#outbounds.get(outboundName)
+    if (outbound === undefined) throw new GatewayError('internal-error')
+    // What egress mode `report` has told of this association: each rule once, not each datagram.
+    const told = new Set<string>()
+    const stay = this.#identities.stay(request.identity)
+    const host: AssociationHost = {
+      observer: this.#observer,
+      limits: this.#config.limits,
+      sweep: this.#sweep,
+      exposure: this.#config.exposure !== 'off',
+      stay,
+      newReference,
+      associations: this.#associations,
+      authorize: () => {
+        if (this.#draining) throw new GatewayError('shutting-down')
+        stay.enter()
+      },
+      judge: (destination, address) => {
+        const asked = { mode: request.mode, identity: request.identity, signal: request.signal, destination }
+        if (address === undefined) this.#enforce(judgeName(policyFor(this.#policy, request.identity), destination), asked, told)
+        else this.#judgeAddress(asked, address, this.#associations.relays, told)
+      },
+    }
+    this.#requests += 1
+    try {
+      await serveAssociation(request, outbound, host)
+    } finally {
+      stay.leave()
+      this.#requests -= 1
+      if (this.#requests === 0) for (const idle of this.#idle.splice(0)) idle()
+    }
+  }
+
+  /** Another request on a connection that stands: judged and counted as if it were the first. */
+  #again(request: AskedRequest, outboundName: string): void {
+    const outbound = this.#outbounds.get(outboundName)
+    if (outbound === undefined) throw new GatewayError('internal-error')
+    this.#authorize(request, outbound)
+    if (this.#config.exposure === 'off' || request.mode === 'tunnel-client') return
+    this.#observer.streamRead({ ...streamFacts(request), firstBytes: 'http' })
+  }
+
   /** The egress rules are the law of whoever dials: a tunnel's are judged at its gateway. */
-  #authorize(request: ProxyRequest, outbound: Outbound): void {
+  #authorize(request: AskedRequest, outbound: Outbound): void {
     if (this.#draining) throw new GatewayError('shutting-down')
     if (outbound instanceof TunnelOutbound) return
-    this.#enforce(judgeName(this.#policy, request.destination), request)
+    this.#enforce(judgeName(policyFor(this.#policy, request.identity), request.destination), request)
   }
 
-  #judgeAddress(request: DialRequest, address: string): void {
-    const own = [...this.#inbounds.map((inbound) => inbound.address), ...(this.#options.otherListeners ?? [])]
-    const verdict = judgeAddress(this.#policy, { ...request.destination, address, own, localAddresses: this.#localAddresses })
-    this.#enforce(verdict, request)
+  #judgeAddress(request: DialRequest, address: string, relays: Iterable<BoundAddress> = [], told?: Set<string>): void {
+    const own = [...this.#inbounds.map((inbound) => inbound.address), ...(this.#options.otherListeners ?? []), ...relays]
+    const verdict = judgeAddress(policyFor(this.#policy, request.identity), { ...request.destination, address, own, localAddresses: this.#localAddresses })
+    this.#enforce(verdict, request, told)
   }
 
-  #enforce(verdict: EgressVerdict, { mode, identity }: DialRequest): void {
+  #enforce(verdict: EgressVerdict, request: DialRequest, told?: Set<string>): void {
     if (verdict.allowed) return
     const { rule, reason } = verdict
+    const { mode, identity } = request
     if (this.#policy.mode === 'enforce' || reason === 'own-listener') {
       throw new GatewayError('destination-denied', { side: 'client', cause: new EgressRefusal(rule, reason) })
     }
+    // An association tells each rule once, a connection the first that refuses it: its name and each of its addresses
+    // are judged, and `enforce` would refuse it once.
+    if (told === undefined ? this.#reported.has(request) : told.has(rule)) return
+    if (told === undefined) this.#reported.add(request)
+    else told.add(rule)
     this.#observer.wouldRefuse({ mode, identity, code: 'destination-denied', reference: newReference(), rule, reason })
   }
 }
@@ -268,7 +362,6 @@ function newReference(): string {
   return randomBytes(REFERENCE_BYTES).toString('hex')
 }
 
-function readAllUsers(config: Config): Map<string, Users> {
-  const files = config.inbounds.flatMap((inbound) => inbound.auth?.users ?? [])
-  return new Map(files.map((file) => [file, new Users(parseUsers(readText(file, 'auth.users'), file))]))
+function usersFilesOf({ inbounds }: Config): string[] {
+  return inbounds.flatMap((inbound) => inbound.auth?.users ?? [])
 }

@@ -1,6 +1,7 @@
 // What the pipeline tells whoever counts and logs. Telemetry implements it. Rule: nothing in these calls is an
 // address, a destination or a credential; an identity is passed only to be turned into a pseudonym.
 import type { ErrorCode } from '../errors.ts'
+import type { DatagramDrop } from '../protocol/association.ts'
 import type { StreamFacts } from '../policy/exposure.ts'
 import type { Identity, Mode } from '../protocol/request.ts'
 
@@ -39,6 +40,10 @@ export interface Observer {
   streamOpened(mode: Mode): void
   streamClosed(end: StreamEnd): void
   relayed(mode: Mode, direction: Direction, readable: Readable, bytes: number): void
+  /** A relay does not read this direction for a while: its identity sends more than its share. */
+  shaped(mode: Mode, direction: Direction, restMs: number): void
+  /** A datagram of an association went nowhere. */
+  datagramDropped(mode: Mode, reason: DatagramDrop): void
   /** Once for each stream, when its first bytes have been looked at. Not called with `exposure: off`. */
   streamRead(facts: StreamFacts): void
   /** State of a tunnel that this process keeps to a gateway. */

@@ -10,8 +10,13 @@ import type { Direction } from './observer.ts'
 export interface RelayOptions {
   readonly sweep: IdleSweep
   readonly idleMs: number
-  /** Called for every chunk before it is written on; must not keep it. */
-  moved(direction: Direction, chunk: Buffer): void
+  /**
+   * Called for every chunk before it is written on; must not keep it. Gives the milliseconds for which this direction
+   * is not read after it: 0 where its rate is not limited.
+   */
+  readonly moved: (direction: Direction, chunk: Buffer) => number
+  /** Breaks the relay off with its reason, a GatewayError. */
+  readonly over?: AbortSignal | undefined
 }
 
 /** Resolves when both sides are done: with undefined after two orderly ends, else with what broke them off. */
@@ -27,6 +32,8 @@ class Relay implements Watched {
   #options: RelayOptions
   #resolve: (error: GatewayError | undefined) => void
   #openDirections = 2
+  /** Directions that are not read for a while, since too much came. */
+  #resting = new Map<Direction, NodeJS.Timeout>()
   #done = false
 
   constructor(
@@ -43,6 +50,8 @@ class Relay implements Watched {
     options.sweep.watch(this)
     this.#pump(client, upstream, 'up', 'client')
     this.#pump(upstream, client, 'down', 'upstream')
+    options.over?.addEventListener('abort', this.#over)
+    if (options.over?.aborted === true) this.#over()
   }
 
   expired(): void {
@@ -51,14 +60,22 @@ class Relay implements Watched {
 
   #pump(from: Duplex, to: Duplex, direction: Direction, side: ErrorSide): void {
     const { sweep, moved } = this.#options
+    let full = false
+    const goOn = (): void => {
+      this.lastActivityMs = sweep.nowMs
+      if (!full && !this.#resting.has(direction)) from.resume()
+    }
     from.on('data', (chunk: Buffer) => {
       this.lastActivityMs = sweep.nowMs
-      moved(direction, chunk)
-      if (!to.write(chunk)) from.pause()
+      const restMs = moved(direction, chunk)
+      if (this.#done) return
+      full = !to.write(chunk)
+      if (restMs > 0) this.#rest(direction, restMs, goOn)
+      if (full || restMs > 0) from.pause()
     })
     to.on('drain', () => {
-      this.lastActivityMs = sweep.nowMs
-      from.resume()
+      full = false
+      goOn()
     })
     from.on('end', () => to.end(() => this.#directionEnded()))
     from.on('error', (error) => this.#breakOff(toGatewayError(error, side, 'connection-reset')))
@@ -69,6 +86,19 @@ class Relay implements Watched {
     if (from.destroyed) this.#breakOff(new GatewayError('connection-reset', { side }))
     else from.resume()
   }
+
+  #rest(direction: Direction, forMs: number, goOn: () => void): void {
+    const rested = (): void => {
+      this.#resting.delete(direction)
+      goOn()
+    }
+    clearTimeout(this.#resting.get(direction))
+    this.#resting.set(direction, setTimeout(rested, forMs).unref())
+    // To rest is not to be idle.
+    this.lastActivityMs = this.#options.sweep.nowMs + forMs
+  }
+
+  #over = (): void => this.#breakOff(toGatewayError(this.#options.over?.reason, 'self'))
 
   #directionEnded(): void {
     this.#openDirections -= 1
@@ -86,6 +116,8 @@ class Relay implements Watched {
     if (this.#done) return
     this.#done = true
     this.#options.sweep.unwatch(this)
+    this.#options.over?.removeEventListener('abort', this.#over)
+    for (const timer of this.#resting.values()) clearTimeout(timer)
     this.#resolve(error)
   }
 }

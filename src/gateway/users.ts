@@ -1,18 +1,19 @@
 // Users of a proxy: a file of `name:hash` lines, hashes made with scrypt (RFC 7914). Rules: an unknown name costs
 // as much time as a wrong password; verified credentials are remembered for minutes under a keyed hash, so that
-// scrypt (25 ms) is paid once; checks at once are capped, since scrypt shares a small thread pool.
+// scrypt (25 ms) is paid once; checks at once are capped, since scrypt shares a small thread pool. Who may be checked
+// when is the matter of users-sign-in.ts.
 import { createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { GatewayError } from '../errors.ts'
-import type { Identity } from '../protocol/request.ts'
+import { RecentTable } from '../policy/limits-recent.ts'
 
 const COST = { N: 16_384, r: 8, p: 1 } as const
 const HASH_BYTES = 32
 const REMEMBER_MS = 5 * 60_000
 const REMEMBERED_MAX = 10_000
 const CHECKS_AT_ONCE = 2
-const CHECKS_WAITING_MAX = 64
+const CHECKS_WAITING_MAX = 256
 
-interface StoredHash {
+export interface StoredHash {
   readonly N: number
   readonly r: number
   readonly p: number
@@ -55,34 +56,48 @@ export function parseUsers(text: string, file: string): Map<string, StoredHash> 
   return users
 }
 
+/** The users of one file, as it stood when it was read. */
 export class Users {
-  #users: Map<string, StoredHash>
+  #users: ReadonlyMap<string, StoredHash>
   #key = randomBytes(32)
-  #remembered = new Map<string, number>()
+  #remembered = new RecentTable<number>(REMEMBERED_MAX)
+  #nowMs: () => number
   #running = 0
   #waiting: Array<() => void> = []
   #nobody: StoredHash = { ...COST, salt: randomBytes(16), hash: randomBytes(HASH_BYTES) }
 
-  constructor(users: Map<string, StoredHash>) {
+  constructor(users: ReadonlyMap<string, StoredHash>, nowMs: () => number = () => performance.now()) {
     this.#users = users
+    this.#nowMs = nowMs
   }
 
-  /** Undefined where name or password is wrong. Errors: `too-many-connections` where too many checks wait. */
-  async authenticate(name: string, password: string): Promise<Identity | undefined> {
-    const key = createHmac('sha256', this.#key).update(`${name.length}:${name}${password}`).digest('base64')
-    const until = this.#remembered.get(key)
-    if (until !== undefined && until > performance.now()) return { kind: 'user', name }
-    const stored = this.#users.get(name)
+  /** Stands for these credentials wherever they have to be compared or kept; says nothing of them. */
+  keyOf(name: string, password: string): string {
+    return createHmac('sha256', this.#key).update(`${name.length}:${name}${password}`).digest('base64')
+  }
+
+  /** True where these credentials were right minutes ago. Costs nothing. */
+  remembers(key: string): boolean {
+    const untilMs = this.#remembered.peek(key)
+    if (untilMs === undefined) return false
+    if (untilMs > this.#nowMs()) return true
+    this.#remembered.delete(key)
+    return false
+  }
+
+  /** False where name or password is wrong. Errors: `too-many-connections` where too many checks wait. */
+  async check(name: string, password: string): Promise<boolean> {
     await this.#turn()
     try {
+      const stored = this.#users.get(name)
       const hash = await derive(password, stored ?? this.#nobody)
-      if (stored === undefined || !timingSafeEqual(hash, stored.hash)) return undefined
+      if (stored === undefined || !timingSafeEqual(hash, stored.hash)) return false
     } finally {
       this.#running -= 1
       this.#waiting.shift()?.()
     }
-    this.#remember(key)
-    return { kind: 'user', name }
+    this.#remembered.set(this.keyOf(name, password), this.#nowMs() + REMEMBER_MS)
+    return true
   }
 
   async #turn(): Promise<void> {
@@ -91,12 +106,5 @@ export class Users {
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }
     this.#running += 1
-  }
-
-  #remember(key: string): void {
-    this.#remembered.delete(key)
-    this.#remembered.set(key, performance.now() + REMEMBER_MS)
-    const oldest = this.#remembered.keys().next()
-    if (this.#remembered.size > REMEMBERED_MAX && oldest.done !== true) this.#remembered.delete(oldest.value)
   }
 }

@@ -1,16 +1,26 @@
 // What the gateway gives every inbound: where requests go, who may come in, and what to count. An inbound turns
 // bytes into a ProxyRequest and knows nothing of what happens to it.
+import type { PortRange } from '../config/address.ts'
 import type { Limits } from '../config/schema.ts'
 import { ERROR_ANSWERS, type ErrorCode, type GatewayError } from '../errors.ts'
-import type { Identity, Mode, ServeRequest } from '../protocol/request.ts'
+import type { ServeAssociation } from '../protocol/association.ts'
+import type { AskedRequest, Identity, Mode, ServeRequest } from '../protocol/request.ts'
 
 export interface InboundContext {
   readonly serve: ServeRequest
+  /** Authorizes and counts a request that an open connection carries. Throws what refuses it, by code. */
+  again(request: AskedRequest): void
+  readonly associate: ServeAssociation
+  /** Where UDP relays may be bound; undefined for any free port. */
+  readonly udpPorts: PortRange | undefined
   readonly limits: Limits
   /** True where a name and password are needed. */
   readonly requiresPassword: boolean
-  /** Undefined where the password is wrong. Takes as long for an unknown name as for a wrong password. */
-  authenticate(name: string, password: string): Promise<Identity | undefined>
+  /**
+   * Undefined where the password is wrong. Takes as long for an unknown name as for a wrong password, and longer for
+   * a source that was wrong before. Errors: `rate-limited`, `too-many-connections`.
+   */
+  authenticate(name: string, password: string, source: string): Promise<Identity | undefined>
   /** A random reference for one refusal: in the client's answer and in the log. */
   newReference(): string
   /** Something was refused before it became a request. */

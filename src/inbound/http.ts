@@ -5,11 +5,15 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ERROR_ANSWERS, GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
-import { fieldValues, parseBasicCredentials } from '../protocol/http/fields.ts'
+import { fieldValues } from '../protocol/http/fields.ts'
 import { parseAbsoluteTarget, parseAuthority } from '../protocol/http/target.ts'
 import type { Identity, Mode, ProxyRequest } from '../protocol/request.ts'
+import { linkedPair } from '../transport/linked-pair.ts'
+import { sourceOf } from '../transport/source.ts'
 import { refusalBody, refusalHeaders, type InboundContext } from './context.ts'
-import { answerRefusal, startExchange } from './forward.ts'
+import { answerRefusal, exchange } from './forward.ts'
+import { authorizeHttp } from './http-authorize.ts'
+import { OriginPool } from './origin-pool.ts'
 
 export type HttpMode = Extract<Mode, 'http-proxy' | 'https-proxy' | 'tunnel-client'>
 
@@ -19,6 +23,8 @@ interface Connection {
   deadline: NodeJS.Timeout | undefined
   /** Requests that have no complete answer yet. */
   active: number
+  /** Origin connections that its absolute-form requests share. */
+  origins: OriginPool | undefined
 }
 
 export class HttpInbound {
@@ -26,31 +32,45 @@ export class HttpInbound {
   #mode: HttpMode
   #server: http.Server
   #connections = new WeakMap<Duplex, Connection>()
+  #origins = new Set<OriginPool>()
 
   constructor(context: InboundContext, mode: HttpMode) {
     this.#context = context
     this.#mode = mode
     const { headBytes, keepAliveMs } = context.limits
     // Head deadlines are ours: Node checks its own only on servers that listen themselves.
-    this.#server = http.createServer({ maxHeaderSize: headBytes, keepAliveTimeout: keepAliveMs, requestTimeout: 0 })
+    this.#server = http.createServer({
+      maxHeaderSize: headBytes,
+      keepAliveTimeout: keepAliveMs,
+      requestTimeout: 0,
+      shouldUpgradeCallback: (request) => isWebSocketUpgrade(request),
+    })
     this.#server.on('connect', (request, socket, head) => void this.#connect(request, socket, head))
     this.#server.on('request', (request, response) => void this.#forward(request, response))
     this.#server.on('checkContinue', (request, response) => void this.#forward(request, response))
+    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket as Socket, head))
     this.#server.on('clientError', (error, socket) => this.#clientError(error, socket))
   }
 
   /** Serves one connection. `identity` is what its TLS handshake proved, if anything. */
-  serve(socket: Socket, identity?: Identity): void {
-    const connection: Connection = { identity, gone: new AbortController(), deadline: undefined, active: 0 }
+  serve(socket: Duplex, identity?: Identity): void {
+    const connection: Connection = { identity, gone: new AbortController(), deadline: undefined, active: 0, origins: undefined }
     this.#connections.set(socket, connection)
     socket.on('close', () => {
       clearTimeout(connection.deadline)
       connection.gone.abort()
+      connection.origins?.close()
+      if (connection.origins !== undefined) this.#origins.delete(connection.origins)
     })
     this.#awaitHead(socket, this.#context.limits.handshakeMs)
     this.#server.emit('connection', socket)
     // A socket that was paused to peek at it stays so, whatever Node's server attaches.
     socket.resume()
+  }
+
+  /** Ends the origin connections that wait for another request. */
+  drain(): void {
+    for (const origins of this.#origins) origins.close()
   }
 
   #awaitHead(socket: Duplex, withinMs: number): void {
@@ -77,7 +97,9 @@ export class HttpInbound {
   #end(socket: Duplex, code: ErrorCode, reference = this.#refused(code)): void {
     if (!socket.writable) return void socket.destroy()
     const body = refusalBody({ code }, reference)
-    const fields = Object.entries(refusalHeaders(code, reference)).map(([name, value]) => `${name}: ${value}\r\n`)
+    const fields = Object.entries(refusalHeaders(code, reference)).map(
+      ([name, value]) => `${name}: ${value}\r\n`,
+    )
     socket.end(
       `HTTP/1.1 ${ERROR_ANSWERS[code].http} ${http.STATUS_CODES[ERROR_ANSWERS[code].http] ?? 'Refused'}\r\n` +
         `${fields.join('')}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
@@ -92,14 +114,10 @@ export class HttpInbound {
   }
 
   /** Who asks: the certificate of the connection or the password in the request. Errors: `auth-*`. */
-  async #authorize(request: IncomingMessage, connection: Connection): Promise<Identity | undefined> {
-    if (!this.#context.requiresPassword) return connection.identity
+  #authorize(request: IncomingMessage, connection: Connection): Promise<Identity | undefined> {
     const [value, ...more] = fieldValues(request.rawHeaders, 'proxy-authorization')
-    if (value === undefined) throw new GatewayError('auth-required', { side: 'client' })
-    const credentials = more.length > 0 ? undefined : parseBasicCredentials(value)
-    const identity = credentials && (await this.#context.authenticate(credentials.name, credentials.password))
-    if (identity === undefined) throw new GatewayError('auth-failed', { side: 'client' })
-    return identity
+    if (more.length > 0) throw new GatewayError('bad-request', { side: 'client' })
+    return authorizeHttp(this.#context, value, connection.identity, sourceOf(request.socket))
   }
 
   #request(
@@ -133,7 +151,7 @@ export class HttpInbound {
     }
   }
 
-  async #forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #forward(request: IncomingMessage, response: ServerResponse, upgrade = false): Promise<void> {
     const connection = this.#headArrived(request.socket)
     connection.active += 1
     response.on('finish', () => {
@@ -141,21 +159,60 @@ export class HttpInbound {
       if (connection.active === 0) this.#awaitHead(request.socket, this.#context.limits.keepAliveMs)
     })
     try {
-      if (fieldValues(request.rawHeaders, 'host').length > 1) throw new GatewayError('bad-request', { side: 'client' })
+      if (fieldValues(request.rawHeaders, 'host').length > 1)
+        throw new GatewayError('bad-request', { side: 'client' })
       if (request.url?.startsWith('/') === true) throw new GatewayError('not-found', { side: 'client' })
       const target = parseAbsoluteTarget(request.url ?? '', request.method ?? 'GET')
       const identity = await this.#authorize(request, connection)
       const gone = new AbortController()
       response.on('close', () => gone.abort())
-      await this.#context.serve({
-        ...this.#request(request, connection, target.destination, identity),
-        signal: gone.signal,
-        confirm: () => startExchange(request, response, target, (code) => answerRefusal(response, code, this.#refused(code))),
-        refuse: (error, reference) => answerRefusal(response, error.code, reference),
+      const asked = { ...this.#request(request, connection, target.destination, identity), signal: gone.signal }
+      const { host, port } = target.destination
+      exchange(request, response, target, {
+        pool: this.#originsOf(connection),
+        key: `${identity?.name ?? ''} ${host.toLowerCase()} ${port}`,
+        upgrade,
+        again: () => this.#context.again(asked),
+        failed: (code) => answerRefusal(response, code, this.#refused(code)),
+        open: (opened) =>
+          void this.#context.serve({
+            ...asked,
+            confirm: () => {
+              const [near, far] = linkedPair()
+              opened(null, near)
+              return far
+            },
+            refuse: (error, reference) => {
+              answerRefusal(response, error.code, reference)
+              opened(error)
+            },
+          }),
       })
     } catch (thrown) {
       const { code } = toGatewayError(thrown, 'client')
       answerRefusal(response, code, this.#refused(code))
     }
   }
+  #originsOf(connection: Connection): OriginPool {
+    if (connection.origins === undefined) {
+      connection.origins = new OriginPool()
+      this.#origins.add(connection.origins)
+    }
+    return connection.origins
+  }
+
+  /** WebSocket through the proxy: an exchange like any other, until the origin answers 101. */
+  #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    if (head.length > 0) socket.unshift(head)
+    const response = new http.ServerResponse(request)
+    response.shouldKeepAlive = false
+    response.assignSocket(socket)
+    response.on('finish', () => socket.destroySoon())
+    void this.#forward(request, response, true)
+  }
+}
+
+/** Other protocols to upgrade to (h2c) are not offered to the origin: the field concerns this hop alone. */
+function isWebSocketUpgrade(request: IncomingMessage): boolean {
+  return request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket'
 }

@@ -1,27 +1,38 @@
 // Opens one inbound of the config: a TCP listener, TLS where it is asked for, and the protocol on top. This is
 // the only place that knows which inbound type is which class.
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { InboundConfig } from '../config/schema.ts'
 import { inCidrs, parseCidr, parseListenAddress, type Cidr } from '../config/address.ts'
 import { GatewayError, type ErrorCode } from '../errors.ts'
-import type { BoundAddress, Mode } from '../protocol/request.ts'
+import type { BoundAddress, Identity, Mode } from '../protocol/request.ts'
+import { abort } from '../transport/abort.ts'
 import { listenTcp, type Listener } from '../transport/listener.ts'
+import { readProxyHeader } from '../transport/proxy-header.ts'
+import { setSource } from '../transport/source.ts'
 import { TlsServer, type PeerCertificate, type ServerCredentials } from '../transport/tls-server.ts'
 import type { InboundContext } from './context.ts'
 import { HttpInbound } from './http.ts'
+import { Http2Inbound } from './http2.ts'
 import { serveSocks } from './socks.ts'
-import { TunnelInbound } from './tunnel.ts'
+import { TunnelInbound, type TunnelInboundEvents } from './tunnel.ts'
+import { TurnAway } from './turn-away.ts'
 
-export interface InboundHost {
+export interface InboundHost extends TunnelInboundEvents {
   readonly context: InboundContext
-  /** Takes a place among the connections, or refuses. A place is given back by `left`. */
-  entered(mode: Mode): boolean
-  left(mode: Mode): void
-  sessionOpened(): void
-  sessionClosed(code: ErrorCode): void
-  newSessionId(): string
+  /** Takes a place among all connections, or says why there is none. It is given back by `left`. */
+  entered(mode: Mode): ErrorCode | undefined
+  /** Takes a place among those of one source besides. */
+  enteredFrom(source: string): ErrorCode | undefined
+  /** `source` only where a place was taken for it. */
+  left(mode: Mode, source: string | undefined): void
   /** The lab's: key log lines, and a tunnel without TLS to show what then is seen. `serve` sets neither. */
   readonly onKeylog?: ((line: Buffer) => void) | undefined
+}
+
+/** A connection's place in the count of its source, once it has one. */
+interface Place {
+  source: string | undefined
 }
 
 const SOCKS_FIRST_BYTES = new Set([4, 5])
@@ -39,26 +50,46 @@ export class Inbound {
   #host: InboundHost
   #mode: Mode
   #sources: readonly Cidr[] | undefined
+  #balancers: readonly Cidr[]
+  #turnAway: TurnAway
   #http: HttpInbound | undefined
+  #http2: Http2Inbound | undefined
   #tunnel: TunnelInbound | undefined
   #tls: TlsServer | undefined
   #listener: Listener | undefined
   #sockets = new Set<Socket>()
 
-  constructor(config: InboundConfig, mode: Mode, credentials: ServerCredentials | undefined, host: InboundHost) {
+  constructor(
+    config: InboundConfig,
+    mode: Mode,
+    credentials: ServerCredentials | undefined,
+    host: InboundHost,
+  ) {
     this.config = config
     this.#mode = mode
     this.#host = host
-    this.#sources = config.auth?.sources?.map(parseCidr).filter((range) => range !== undefined)
+    this.#sources = config.auth?.sources && parseCidrs(config.auth.sources)
+    this.#balancers = parseCidrs(config.proxyProtocol ?? [])
+    this.#turnAway = new TurnAway(credentials === undefined && config.type !== 'tunnel' ? config.type : 'tls')
     if (config.type === 'tunnel') this.#tunnel = new TunnelInbound(host.context, host)
     if (config.type === 'http' || config.type === 'mixed') {
-      this.#http = new HttpInbound(host.context, mode === 'https-proxy' || mode === 'tunnel-client' ? mode : 'http-proxy')
+      this.#http = new HttpInbound(
+        host.context,
+        mode === 'https-proxy' || mode === 'tunnel-client' ? mode : 'http-proxy',
+      )
+    }
+    if (config.type === 'http' && credentials !== undefined) {
+      this.#http2 = new Http2Inbound({
+        context: host.context,
+        serveHttp1: (connection, identity) => this.#http?.serve(connection, identity),
+      })
     }
     if (credentials !== undefined) {
       this.#tls = new TlsServer({
         credentials,
         handshakeMs: host.context.limits.handshakeMs,
-        alpn: ['http/1.1'],
+        alpn: config.type === 'http' ? ['h2', 'http/1.1'] : ['http/1.1'],
+        certificateOptional: config.tls?.clientCertificate === 'optional',
         newReference: () => host.context.newReference(),
         refused: (code, reference) => host.context.refused(mode, code, reference),
         secured: (socket, peer) => this.#serve(socket, peer),
@@ -74,7 +105,8 @@ export class Inbound {
 
   async listen(): Promise<void> {
     const where = parseListenAddress(this.config.listen)
-    if (where === undefined) throw new GatewayError('config-invalid', { detail: `${this.config.listen} is no address` })
+    if (where === undefined)
+      throw new GatewayError('config-invalid', { detail: `${this.config.listen} is no address` })
     this.#listener = await listenTcp(where, (socket) => this.#accept(socket))
   }
 
@@ -90,30 +122,65 @@ export class Inbound {
   drain(): void {
     void this.#listener?.close()
     this.#tunnel?.drain()
+    this.#http?.drain()
   }
 
-  destroy(): void {
-    void this.#listener?.close()
-    this.#tunnel?.destroy()
+  /** Ends the connections that are left when no request is: they wait for another one. */
+  endIdle(): void {
     for (const socket of this.#sockets) socket.destroy()
   }
 
+  /** Ends everything at once. What is cut off is reset: a clean end would make half a file look whole. */
+  destroy(): void {
+    void this.#listener?.close()
+    if (this.#tunnel === undefined) for (const socket of this.#sockets) abort(socket)
+    // A tunnel says GOAWAY, which a reset would overtake; its client resets the streams itself.
+    this.#tunnel?.destroy()
+    this.endIdle()
+  }
+
   #accept(socket: Socket): void {
-    if (this.#sources !== undefined && !inCidrs(socket.remoteAddress ?? '', this.#sources)) {
-      this.#host.context.refused(this.#mode, 'source-denied', this.#host.context.newReference())
-      return void socket.resetAndDestroy()
-    }
-    if (!this.#host.entered(this.#mode)) {
-      this.#host.context.refused(this.#mode, 'too-many-connections', this.#host.context.newReference())
-      return void socket.resetAndDestroy()
-    }
+    const address = socket.remoteAddress ?? ''
+    const isBalancer = inCidrs(address, this.#balancers)
+    if (!isBalancer && this.#isDenied(address)) return this.#deny(socket)
+    const full = this.#host.entered(this.#mode)
+    if (full !== undefined) return this.#refuse(socket, full)
+    const place: Place = { source: undefined }
     this.#sockets.add(socket)
     socket.on('close', () => {
       this.#sockets.delete(socket)
-      this.#host.left(this.#mode)
+      this.#host.left(this.#mode, place.source)
     })
+    if (!isBalancer) return this.#admit(socket, address, place)
+    readProxyHeader(socket, this.#host.context.limits.handshakeMs, {
+      read: (source = address) => (this.#isDenied(source) ? this.#deny(socket) : this.#admit(socket, source, place)),
+      failed: (error) => this.#refuse(socket, error.code),
+    })
+  }
+
+  /** From here on it is known who connects, through a balancer or not. */
+  #admit(socket: Socket, source: string, place: Place): void {
+    const full = this.#host.enteredFrom(source)
+    if (full !== undefined) return this.#refuse(socket, full)
+    place.source = source
+    setSource(socket, source)
     if (this.#tls !== undefined) this.#tls.accept(socket)
     else this.#serve(socket, undefined)
+  }
+
+  #isDenied(source: string): boolean {
+    return this.#sources !== undefined && !inCidrs(source, this.#sources)
+  }
+
+  #deny(socket: Socket): void {
+    this.#host.context.refused(this.#mode, 'source-denied', this.#host.context.newReference())
+    socket.resetAndDestroy()
+  }
+
+  #refuse(socket: Socket, code: ErrorCode): void {
+    const reference = this.#host.context.newReference()
+    this.#host.context.refused(this.#mode, code, reference)
+    this.#turnAway.refuse(socket, code, reference)
   }
 
   #serve(socket: Socket, peer: PeerCertificate | undefined): void {
@@ -121,12 +188,17 @@ export class Inbound {
       case 'tunnel':
         return this.#tunnel?.serve(socket, peer)
       case 'http':
-        return this.#http?.serve(socket, peer && { kind: 'certificate', name: peer.identity })
+        return this.#serveHttp(socket, peer && { kind: 'certificate', name: peer.identity })
       case 'socks':
         return this.#serveSocks(socket)
       case 'mixed':
         return this.#peek(socket)
     }
+  }
+
+  #serveHttp(socket: Socket, identity: Identity | undefined): void {
+    if (socket instanceof TLSSocket && socket.alpnProtocol === 'h2') this.#http2?.serve(socket, identity)
+    else this.#http?.serve(socket, identity)
   }
 
   #serveSocks(socket: Socket): void {
@@ -155,6 +227,11 @@ export class Inbound {
       if (SOCKS_FIRST_BYTES.has(first[0] ?? 0)) this.#serveSocks(socket)
       else this.#http?.serve(socket)
     })
+    // What stood behind a PROXY header was put back, and the socket paused.
+    socket.resume()
   }
 }
 
+function parseCidrs(texts: readonly string[]): Cidr[] {
+  return texts.map(parseCidr).filter((range) => range !== undefined)
+}

@@ -1,17 +1,27 @@
 // Inbound for SOCKS4, 4a and 5 clients: drives the pure handshake (protocol/socks) over a socket and makes one
-// ProxyRequest of it. Rule: success is said only once the upstream is connected.
+// ProxyRequest of it, or an association. Rule: success is said only once the upstream is connected.
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { GatewayError, type ErrorCode } from '../errors.ts'
+import { toGatewayError, type ErrorCode, type GatewayError } from '../errors.ts'
+import type { AssociationRequest } from '../protocol/association.ts'
 import type { BoundAddress, Identity, ProxyRequest } from '../protocol/request.ts'
 import { SocksHandshake, type SocksEvent } from '../protocol/socks/handshake.ts'
 import { encodeSocks4Reply, encodeSocks5Reply, socksRefusal } from '../protocol/socks/reply.ts'
+import { sourceOf } from '../transport/source.ts'
 import type { InboundContext } from './context.ts'
+import { openSocksRelay } from './socks-udp.ts'
 
 type SocksRequest = Extract<SocksEvent, { type: 'request' }>
 
+/** What a client gets to read its refusal, and to close its side. */
+const LINGER_MS = 1_000
+
 /** Serves one connection. `mode` is the link's: a tunnel client's own SOCKS port is not a `socks-proxy`. */
-export function serveSocks(socket: Socket, context: InboundContext, mode: 'socks-proxy' | 'tunnel-client'): void {
+export function serveSocks(
+  socket: Socket,
+  context: InboundContext,
+  mode: 'socks-proxy' | 'tunnel-client',
+): void {
   new SocksConnection(socket, context, mode).start()
 }
 
@@ -77,23 +87,33 @@ class SocksConnection {
 
   async #authenticate(user: string, password: string): Promise<void> {
     this.#checking = true
+    let code: ErrorCode = 'auth-failed'
     try {
-      this.#identity = await this.#context.authenticate(user, password)
-    } catch {
-      // Too many checks at once: for this client it is as if it had not been let in.
-      this.#identity = undefined
+      this.#identity = await this.#context.authenticate(user, password, sourceOf(this.#socket))
+    } catch (thrown) {
+      // No check was made: RFC 1929 has one refusal for everything, but the log and the counters know why.
+      code = toGatewayError(thrown, 'self').code
     }
     this.#checking = false
     if (this.#gone.signal.aborted) return
-    this.#handshake.authenticated(this.#identity !== undefined)
+    this.#handshake.authenticated(this.#identity !== undefined, code)
     this.#advance()
   }
 
   #fail(code: ErrorCode, bytes: Uint8Array = new Uint8Array(0)): void {
     this.#context.refused(this.#mode, code, this.#context.newReference())
     this.#detach()
-    this.#socket.end(bytes)
-    this.#socket.destroySoon()
+    this.#end(bytes)
+  }
+
+  /** Says the last words. A close while the client's bytes are unread would be a reset, which can overtake them. */
+  #end(bytes: Uint8Array): void {
+    const socket = this.#socket
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref()
+    socket.off('close', this.#onGone)
+    socket.once('close', () => clearTimeout(timer))
+    socket.end(bytes)
+    socket.resume()
   }
 
   #request(event: SocksRequest): void {
@@ -101,7 +121,9 @@ class SocksConnection {
     const socket = this.#socket
     const early = this.#handshake.rest()
     if (early.length > 0) socket.unshift(early)
-    if (event.command !== 'connect') return this.#fail('command-unsupported', socksRefusal(event.version, 'command-unsupported'))
+    if (event.command === 'udp-associate') return this.#associate(event)
+    if (event.command !== 'connect')
+      return this.#fail('command-unsupported', socksRefusal(event.version, 'command-unsupported'))
     const request: ProxyRequest = {
       mode: this.#mode,
       destination: event.destination,
@@ -113,12 +135,33 @@ class SocksConnection {
         socket.write(event.version === 5 ? encodeSocks5Reply(0, bound) : encodeSocks4Reply(true, bound))
         return socket
       },
-      refuse: (error: GatewayError): void => {
-        socket.off('close', this.#onGone)
-        socket.end(socksRefusal(event.version, error.code))
-        socket.destroySoon()
-      },
+      refuse: (error: GatewayError): void => this.#end(socksRefusal(event.version, error.code)),
     }
     void this.#context.serve(request)
+  }
+
+  /** The control connection has nothing more to say: its end is the association's. */
+  #associate(event: SocksRequest): void {
+    const { udpPorts } = this.#context
+    const request: AssociationRequest = {
+      mode: this.#mode,
+      identity: this.#identity,
+      sentCredential: this.#identity !== undefined,
+      signal: this.#gone.signal,
+      confirm: async (events) => {
+        const options = {
+          control: this.#socket,
+          announced: event.destination,
+          ports: udpPorts,
+          random: Math.random,
+        }
+        const relay = await openSocksRelay(options, events)
+        this.#socket.off('close', this.#onGone)
+        this.#socket.write(encodeSocks5Reply(0, relay.relay))
+        return relay
+      },
+      refuse: (error) => this.#end(socksRefusal(event.version, error.code)),
+    }
+    void this.#context.associate(request)
   }
 }

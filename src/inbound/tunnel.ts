@@ -4,10 +4,10 @@ import http, { type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
-import { ERROR_ANSWERS, GatewayError, type ErrorCode } from '../errors.ts'
+import { ERROR_ANSWERS, type ErrorCode, type GatewayError } from '../errors.ts'
 import { MAX_FRAME_BYTES, SESSION_HEADER, SUBPROTOCOL, TUNNEL_PATH } from '../protocol/mux/frame.ts'
 import type { MuxStream } from '../protocol/mux/stream.ts'
-import type { BoundAddress, ProxyRequest } from '../protocol/request.ts'
+import type { BoundAddress, Identity, ProxyRequest } from '../protocol/request.ts'
 import { StreamSocket } from '../transport/stream-socket.ts'
 import type { PeerCertificate } from '../transport/tls-server.ts'
 import { TunnelConnection } from '../transport/tunnel-connection.ts'
@@ -19,6 +19,10 @@ interface Session {
 }
 
 export interface TunnelInboundEvents {
+  /** Takes a place among the sessions of an identity, or says why there is none. */
+  sessionEntered(identity: Identity | undefined): ErrorCode | undefined
+  /** Gives it back. */
+  sessionLeft(identity: Identity | undefined): void
   sessionOpened(): void
   sessionClosed(code: ErrorCode): void
   newSessionId(): string
@@ -111,13 +115,15 @@ export class TunnelInbound {
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
     if (request.url !== TUNNEL_PATH || !offered.includes(SUBPROTOCOL) || this.#draining) {
       const code = this.#draining ? 'shutting-down' : request.url === TUNNEL_PATH ? 'upgrade-required' : 'not-found'
-      const reference = this.#refused(code)
-      const body = refusalBody({ code }, reference)
-      const answer = `HTTP/1.1 ${ERROR_ANSWERS[code].http} Refused\r\nsightline-error: ${code}\r\n`
-      return void socket.end(`${answer}content-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`)
+      return this.#refuseUpgrade(socket, code)
     }
+    const peer = this.#peers.get(socket)
+    const identity: Identity | undefined = peer && { kind: 'certificate', name: peer.identity }
+    const full = this.#events.sessionEntered(identity)
+    if (full !== undefined) return this.#refuseUpgrade(socket, full)
+    let opened = false
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const peer = this.#peers.get(socket)
+      opened = true
       const connection = new TunnelConnection(
         webSocket,
         socket as Socket,
@@ -127,6 +133,7 @@ export class TunnelInbound {
           closed: (error) => {
             this.#sessions.delete(session)
             this.#events.sessionClosed(error.code)
+            this.#events.sessionLeft(identity)
           },
         },
       )
@@ -134,6 +141,14 @@ export class TunnelInbound {
       this.#sessions.add(session)
       this.#events.sessionOpened()
     })
+    if (!opened) this.#events.sessionLeft(identity)
+  }
+
+  #refuseUpgrade(socket: Duplex, code: ErrorCode): void {
+    const reference = this.#refused(code)
+    const body = refusalBody({ code }, reference)
+    const answer = `HTTP/1.1 ${ERROR_ANSWERS[code].http} Refused\r\nsightline-error: ${code}\r\n`
+    socket.end(`${answer}sightline-reference: ${reference}\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`)
   }
 
   #serveStream(connection: TunnelConnection, stream: MuxStream, peer: PeerCertificate | undefined): void {

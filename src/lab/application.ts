@@ -25,28 +25,28 @@ export interface Visit {
   readonly from: string
   readonly authority: string
   readonly canaries: Canaries
-}
-
-export interface VisitResult {
-  readonly body: string
-  /** NSS key log lines of the application's own TLS. */
-  readonly keylog: string
+  /** NSS key log lines of the application's own TLS, as they come. */
+  readonly onKeylog: (line: Buffer) => void
 }
 
 const TIMEOUT_MS = 5_000
 
-/** Makes the request. Errors: `dial-failed` with what the proxy or site answered. */
-export async function visit(options: Visit): Promise<VisitResult> {
-  let keylog = ''
+/** Makes the request; gives the answer's body. Errors: `dial-failed` with what the proxy or site answered. */
+export async function visit(options: Visit): Promise<{ readonly body: string }> {
   let stream: Duplex = await connect(options)
   if (options.scheme === 'https') {
-    const secure = tls.connect({ socket: stream as net.Socket, servername: options.name, ca: options.authority, ALPNProtocols: ['http/1.1'] })
-    secure.on('keylog', (line: Buffer) => (keylog += line.toString('latin1')))
+    const secure = tls.connect({
+      socket: stream,
+      servername: options.name,
+      ca: options.authority,
+      ALPNProtocols: ['http/1.1'],
+    })
+    secure.on('keylog', options.onKeylog)
     await once(secure, 'secureConnect')
     stream = secure
   }
   try {
-    return { body: await exchange(options, stream), keylog }
+    return { body: await exchange(options, stream) }
   } finally {
     stream.destroy()
   }
@@ -58,7 +58,9 @@ async function connect({ via, scheme, site, name, from, canaries }: Visit): Prom
       return dial(site, from)
     case 'http': {
       const socket = await dial(via.proxy, from)
-      return scheme === 'http' ? socket : openConnect(socket, `${name}:${site.port}`, via.credentials ? canaries : undefined)
+      return scheme === 'http'
+        ? socket
+        : openConnect(socket, `${name}:${site.port}`, via.credentials ? canaries : undefined)
     }
     case 'socks5':
     case 'socks5h': {
@@ -85,7 +87,11 @@ async function dial(to: Endpoint, from: string): Promise<net.Socket> {
   return socket
 }
 
-function openConnect(socket: net.Socket, target: string, credentials: Canaries | undefined): Promise<net.Socket> {
+function openConnect(
+  socket: net.Socket,
+  target: string,
+  credentials: Canaries | undefined,
+): Promise<net.Socket> {
   return new Promise((resolve, reject) => {
     const request = http.request({
       createConnection: () => socket,
@@ -139,7 +145,12 @@ function exchange({ via, scheme, name, site, canaries }: Visit, stream: Duplex):
       response.on('error', reject)
       response.on('end', () => {
         if (response.statusCode === 200) resolve(body)
-        else reject(new GatewayError('dial-failed', { detail: `the answer was ${response.statusCode}: ${body.trim()}` }))
+        else
+          reject(
+            new GatewayError('dial-failed', {
+              detail: `the answer was ${response.statusCode}: ${body.trim()}`,
+            }),
+          )
       })
     })
     request.end(canaries.requestBody)

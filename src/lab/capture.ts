@@ -11,7 +11,7 @@ export interface Endpoint {
 export interface Frame {
   /** From 1, in the order in which the capture's chunks passed. */
   readonly number: number
-  /** Milliseconds since the capture began. */
+  /** When it passed, in milliseconds of this process's clock: comparable between recorders. */
   readonly atMs: number
   readonly direction: Direction
   readonly bytes: Buffer
@@ -31,7 +31,9 @@ export interface CapturedConnection {
 
 /** All bytes of one direction, in order. */
 export function streamBytes(connection: CapturedConnection, direction: Direction): Buffer {
-  return Buffer.concat(connection.frames.filter((frame) => frame.direction === direction).map((frame) => frame.bytes))
+  return Buffer.concat(
+    connection.frames.filter((frame) => frame.direction === direction).map((frame) => frame.bytes),
+  )
 }
 
 /** The frame that holds the byte at `offset` of a direction's stream, and where in it. */
@@ -48,11 +50,20 @@ export function frameAt(
   return undefined
 }
 
+/** The connections of one capture, their frames numbered anew from 1 in the order in which they passed. */
+export function joinCapture(connections: readonly CapturedConnection[]): CapturedConnection[] {
+  const joined = connections.map((connection) => ({ ...connection, frames: [...connection.frames] }))
+  const places = joined.flatMap(({ frames }) => frames.map((frame, index) => ({ frames, frame, index })))
+  places.sort((a, b) => a.frame.atMs - b.frame.atMs)
+  for (const [number, { frames, frame, index }] of places.entries())
+    frames[index] = { ...frame, number: number + 1 }
+  return joined
+}
+
 /** Collects what the taps of one vantage see, until it is taken. */
 export class Recorder {
   #connections: CapturedConnection[] = []
   #frames = 0
-  #beganMs = performance.now()
 
   /** Starts the record of one connection; call `record` for every chunk that passes. */
   connection(
@@ -65,8 +76,13 @@ export class Recorder {
     this.#connections.push(connection)
     const record = (direction: Direction, bytes: Buffer): void => {
       this.#frames += 1
-      const atMs = performance.now() - this.#beganMs
-      frames.push({ number: this.#frames, atMs, direction, bytes, streamOffset: offsets[direction] })
+      frames.push({
+        number: this.#frames,
+        atMs: performance.now(),
+        direction,
+        bytes,
+        streamOffset: offsets[direction],
+      })
       offsets[direction] += bytes.length
     }
     return { connection, record }
@@ -77,7 +93,6 @@ export class Recorder {
     const taken = this.#connections
     this.#connections = []
     this.#frames = 0
-    this.#beganMs = performance.now()
     return taken
   }
 }

@@ -6,14 +6,17 @@ import type { Canaries, CanaryField } from './canary.ts'
 import { frameAt, streamBytes, type CapturedConnection } from './capture.ts'
 import { dissectClientHello } from './dissect/client-hello.ts'
 import { ja4 } from './dissect/ja4.ts'
-import { peel, type Layer } from './layers.ts'
+import { attempt, peel, type Layer } from './layers.ts'
 import type { Cell, Evidence } from './model.ts'
 import { excerpt, searchCapture, type Hit } from './search.ts'
 
 /** One vantage: what was captured there, and the keys that its observer holds. */
 export interface Vantage {
   readonly observer: Observer
-  readonly captures: ReadonlyArray<{ readonly name: string; readonly connections: readonly CapturedConnection[] }>
+  readonly captures: ReadonlyArray<{
+    readonly name: string
+    readonly connections: readonly CapturedConnection[]
+  }>
   readonly ownKeylogs: readonly string[]
   /** Addresses that kernels report at this vantage: who is on the client's end, and on the site's. */
   readonly clientEnds: readonly string[]
@@ -40,8 +43,13 @@ const NEEDLES: Partial<Record<Information, readonly CanaryField[]>> = {
   content: ['requestBody', 'responseBody', 'siteUser', 'sitePassword'],
 }
 
-/** Fields by which dissectors name the destination's address. */
-const ADDRESS_FIELDS: ReadonlySet<string> = new Set(['socks.request.host', 'connect.host', 'mux.open.host'])
+/** Fields that hold an IP address as bytes, where a search for its text finds nothing. */
+const ADDRESS_FIELDS: ReadonlySet<string> = new Set([
+  'socks.request.host',
+  'socks.bound.host',
+  'mux.open.host',
+  'mux.opened.host',
+])
 const RANDOM_IN_KEYLOG = /^CLIENT_(?:HANDSHAKE_TRAFFIC_SECRET|RANDOM) ([0-9a-f]{64})/im
 const EVIDENCE_MAX = 8
 
@@ -57,10 +65,12 @@ export class View {
   readonly sealed: readonly Source[]
   /** What should have decrypted and did not. */
   readonly failures: readonly string[]
+  readonly observer: Observer
   #vantage: Vantage
   #subject: Subject
 
   constructor(vantage: Vantage, subject: Subject) {
+    this.observer = vantage.observer
     this.#vantage = vantage
     this.#subject = subject
     const readable: Source[] = []
@@ -73,7 +83,8 @@ export class View {
         const all = peel(streams, [...vantage.ownKeylogs, ...subject.allKeylogs])
         const known = new Set(own.layers.map(layerKey))
         for (const layer of own.layers) readable.push({ capture: name, connection, layer })
-        for (const layer of all.layers) if (!known.has(layerKey(layer))) sealed.push({ capture: name, connection, layer })
+        for (const layer of all.layers)
+          if (!known.has(layerKey(layer))) sealed.push({ capture: name, connection, layer })
         failures.push(...own.failures, ...all.failures)
       }
     }
@@ -88,7 +99,9 @@ export class View {
 
   /** Canaries of `fields` that stand nowhere in this vantage, not even in what was decrypted. */
   missing(fields: readonly CanaryField[]): CanaryField[] {
-    return fields.filter((field) => this.find([...this.readable, ...this.sealed], this.#subject.canaries[field]).length === 0)
+    return fields.filter(
+      (field) => this.find([...this.readable, ...this.sealed], this.#subject.canaries[field]).length === 0,
+    )
   }
 
   find(sources: readonly Source[], needle: string | Uint8Array): Evidence[] {
@@ -100,29 +113,50 @@ export class View {
   #cell(information: Information): Cell {
     const { observer } = this.#vantage
     const clear = this.#look(information, this.readable, true)
-    if (clear.length > 0) return { observer, information, value: 'clear', evidence: clear.slice(0, EVIDENCE_MAX) }
+    if (clear.length > 0)
+      return { observer, information, value: 'clear', evidence: clear.slice(0, EVIDENCE_MAX) }
     const sealed = this.#look(information, this.sealed, false)
     if (sealed.length > 0) {
-      return { observer, information, value: 'sealed', reason: 'found by decrypting the capture', evidence: sealed.slice(0, EVIDENCE_MAX) }
+      return {
+        observer,
+        information,
+        value: 'sealed',
+        reason: 'found by decrypting the capture',
+        evidence: sealed.slice(0, EVIDENCE_MAX),
+      }
     }
     const inferred = information === 'destination-address' ? this.#resolveReadName() : undefined
     if (inferred !== undefined) {
-      return { observer, information, value: 'inferable', reason: 'the name was read here and resolves to it', evidence: [inferred] }
+      return {
+        observer,
+        information,
+        value: 'inferable',
+        reason: 'the name was read here and resolves to it',
+        evidence: [inferred],
+      }
     }
     const decrypted = this.sealed.length > 0 ? ', nor in what was decrypted of it' : ''
-    return { observer, information, value: 'absent', reason: `looked for in the capture and not found${decrypted}`, evidence: [] }
+    return {
+      observer,
+      information,
+      value: 'absent',
+      reason: `looked for in the capture and not found${decrypted}`,
+      evidence: [],
+    }
   }
 
   #look(information: Information, sources: readonly Source[], atVantage: boolean): Evidence[] {
     const { canaries, clientAddress, siteAddress } = this.#subject
     switch (information) {
       case 'client-address':
-        return [...(atVantage ? this.#endpoint(this.#vantage.clientEnds, clientAddress) : []), ...this.find(sources, clientAddress)]
+        return [
+          ...(atVantage ? this.#endpoint(this.#vantage.clientEnds, clientAddress) : []),
+          ...this.#address(sources, clientAddress),
+        ]
       case 'destination-address':
         return [
           ...(atVantage ? this.#endpoint(this.#vantage.siteEnds, siteAddress) : []),
-          ...this.find(sources, siteAddress),
-          ...this.#fieldsWith(sources, ADDRESS_FIELDS, siteAddress),
+          ...this.#address(sources, siteAddress),
         ]
       case 'traffic-shape':
         return atVantage ? this.#shape() : []
@@ -136,7 +170,19 @@ export class View {
   #endpoint(addresses: readonly string[], wanted: string): Evidence[] {
     if (!addresses.includes(wanted)) return []
     const capture = this.#vantage.captures[0]?.name ?? ''
-    return [{ kind: 'endpoint', capture, frame: null, offset: null, length: 0, encoding: 'plain', field: 'ip.addr', excerpt: wanted, layer: 'ip' }]
+    return [
+      {
+        kind: 'endpoint',
+        capture,
+        frame: null,
+        offset: null,
+        length: 0,
+        encoding: 'plain',
+        field: 'ip.addr',
+        excerpt: wanted,
+        layer: 'ip',
+      },
+    ]
   }
 
   /** Every vantage that carries the bytes sees how many there were, when, and which way. */
@@ -145,8 +191,22 @@ export class View {
       connections.slice(0, 1).flatMap((connection) => {
         const first = connection.frames[0]
         if (first === undefined) return []
-        const sizes = connection.frames.map(({ direction, bytes }) => `${direction === 'up' ? '>' : '<'}${bytes.length}`)
-        return [{ kind: 'bytes' as const, capture: name, frame: first.number, offset: 0, length: first.bytes.length, encoding: 'sizes and times', field: 'frame.len', excerpt: sizes.join(' ').slice(0, 64), layer: 'tcp' }]
+        const sizes = connection.frames.map(
+          ({ direction, bytes }) => `${direction === 'up' ? '>' : '<'}${bytes.length}`,
+        )
+        return [
+          {
+            kind: 'bytes' as const,
+            capture: name,
+            frame: first.number,
+            offset: 0,
+            length: first.bytes.length,
+            encoding: 'sizes and times',
+            field: 'frame.len',
+            excerpt: sizes.join(' ').slice(0, 64),
+            layer: 'tcp',
+          },
+        ]
       }),
     )
   }
@@ -158,19 +218,28 @@ export class View {
     return sources.flatMap((source) => {
       const at = Buffer.from(source.layer.bytes).indexOf(Buffer.from(random, 'hex'))
       if (source.layer.direction !== 'up' || at === -1 || source.layer.bytes[0] !== 22) return []
-      const hello = dissectClientHello(source.layer.bytes)
+      const hello = attempt(() => dissectClientHello(source.layer.bytes))
       if (hello === undefined) return []
-      const evidence = this.#evidence(source, { offset: hello.offset, length: hello.end - hello.offset, encoding: 'plain' })
+      const evidence = this.#evidence(source, {
+        offset: hello.offset,
+        length: hello.end - hello.offset,
+        encoding: 'plain',
+      })
       return [{ ...evidence, field: 'ssl.ja4', excerpt: ja4(hello) }]
     })
   }
 
-  #fieldsWith(sources: readonly Source[], names: ReadonlySet<string>, value: string): Evidence[] {
-    return sources.flatMap((source) =>
+  #address(sources: readonly Source[], address: string): Evidence[] {
+    const inFields = sources.flatMap((source) =>
       source.layer.fields
-        .filter((field) => names.has(field.name) && field.value === value)
-        .map((field) => ({ ...this.#evidence(source, { ...field, encoding: 'hex' }), field: field.name, excerpt: value, encoding: 'binary' })),
+        .filter((field) => ADDRESS_FIELDS.has(field.name) && field.value === address)
+        .map((field) => ({
+          ...this.#evidence(source, { ...field, encoding: 'plain' }),
+          excerpt: address,
+          encoding: 'binary',
+        })),
     )
+    return [...this.find(sources, address), ...inFields]
   }
 
   #resolveReadName(): Evidence | undefined {
@@ -180,16 +249,31 @@ export class View {
         if (!field.value.includes(canaries.hostLabel)) continue
         const name = /[a-z0-9.-]*sightline\.test/.exec(field.value)?.[0]
         if (name === undefined || resolve(name) !== siteAddress) continue
-        return { kind: 'procedure', capture, frame: null, offset: null, length: 0, encoding: 'plain', field: field.name, excerpt: `resolve ${name} = ${siteAddress}`.slice(0, 64), layer: layer.path }
+        return {
+          kind: 'procedure',
+          capture,
+          frame: null,
+          offset: null,
+          length: 0,
+          encoding: 'plain',
+          field: field.name,
+          excerpt: `resolve ${name} = ${siteAddress}`.slice(0, 64),
+          layer: layer.path,
+        }
       }
     }
     return undefined
   }
 
-  #evidence({ capture, connection, layer }: Source, hit: Pick<Hit, 'offset' | 'length' | 'encoding'>): Evidence {
+  #evidence(
+    { capture, connection, layer }: Source,
+    hit: Pick<Hit, 'offset' | 'length' | 'encoding'>,
+  ): Evidence {
     const place = layer.place(hit.offset, hit.length)
     const at = place && frameAt(connection, layer.direction, place.offset)
-    const field = layer.fields.find(({ offset, length }) => offset <= hit.offset && hit.offset < offset + length)
+    const field = layer.fields.find(
+      ({ offset, length }) => offset <= hit.offset && hit.offset < offset + length,
+    )
     return {
       kind: 'bytes',
       capture,

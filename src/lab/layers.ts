@@ -43,9 +43,16 @@ interface Pair {
 
 const TLS_HANDSHAKE = 22
 const MAX_DEPTH = 8
+/** docs/protocol.md, sections 3 and 4. */
+const MUX_KIND_BYTES = 1
+const MUX_PORT_BYTES = 2
+const MUX_NAME = 3
 
 /** Peels one connection with the key logs (NSS lines) of whoever looks. Never throws. */
-export function peel(streams: { readonly up: Uint8Array; readonly down: Uint8Array }, keylogs: readonly string[]): Peeled {
+export function peel(
+  streams: { readonly up: Uint8Array; readonly down: Uint8Array },
+  keylogs: readonly string[],
+): Peeled {
   const peeler = new Peeler(keylogs)
   const whole = (bytes: Uint8Array): Side => ({ bytes, place: (offset, length) => ({ offset, length }) })
   peeler.pair({ path: 'tcp', up: whole(streams.up), down: whole(streams.down) }, 0)
@@ -62,7 +69,8 @@ class Peeler implements Peeled {
   }
 
   pair(pair: Pair, depth: number): void {
-    const inner = depth < MAX_DEPTH ? (this.#proxyHandshake(pair) ?? this.#tls(pair) ?? this.#webSocket(pair)) : undefined
+    const inner =
+      depth < MAX_DEPTH ? (this.#proxyHandshake(pair) ?? this.#tls(pair) ?? this.#webSocket(pair)) : undefined
     if (inner === undefined) return this.#layer(pair, attempt(() => httpFields(pair)) ?? { up: [], down: [] })
     for (const next of inner) this.pair(next, depth + 1)
   }
@@ -70,7 +78,8 @@ class Peeler implements Peeled {
   #layer(pair: Pair, fields: { up: readonly Field[]; down: readonly Field[] }): void {
     for (const direction of ['up', 'down'] as const) {
       const { bytes, place } = pair[direction]
-      if (bytes.length > 0) this.layers.push({ path: pair.path, direction, bytes, place, fields: fields[direction] })
+      if (bytes.length > 0)
+        this.layers.push({ path: pair.path, direction, bytes, place, fields: fields[direction] })
     }
   }
 
@@ -101,7 +110,10 @@ class Peeler implements Peeled {
     try {
       const plain = decryptTls13({ clientBytes: pair.up.bytes, serverBytes: pair.down.bytes, keylog })
       const path = `${pair.path} > tls`
-      for (const [direction, messages] of [['up', plain.handshake.client], ['down', plain.handshake.server]] as const) {
+      for (const [direction, messages] of [
+        ['up', plain.handshake.client],
+        ['down', plain.handshake.server],
+      ] as const) {
         const bytes = Buffer.concat(messages)
         this.layers.push({ path: `${path} handshake`, direction, bytes, place: () => undefined, fields: [] })
       }
@@ -125,7 +137,10 @@ class Peeler implements Peeled {
     if (client === undefined || server === undefined) return undefined
     this.#layer(pair, { up: client.fields, down: server.fields })
     const streams = new Map<number, { up: Gathered; down: Gathered }>()
-    for (const [direction, messages] of [['up', client.messages], ['down', server.messages]] as const) {
+    for (const [direction, messages] of [
+      ['up', client.messages],
+      ['down', server.messages],
+    ] as const) {
       const control = new Gathered()
       const fields: Field[] = []
       for (const message of messages) {
@@ -136,7 +151,7 @@ class Peeler implements Peeled {
           streams.set(frame.stream, stream)
           stream[direction].add(frame.payload, message.spans, HEADER_BYTES)
         } else {
-          fields.push(...muxFields(frame, control.length, message.payload.length))
+          fields.push(...muxFields(frame, message.payload, control.length))
           control.add(message.payload, message.spans, 0)
         }
       }
@@ -163,7 +178,11 @@ class Gathered {
       const start = Math.max(span.at, skip)
       const end = Math.min(span.at + span.length, skip + piece.length)
       if (start >= end) continue
-      this.spans.push({ at: this.length + start - skip, offset: span.offset + start - span.at, length: end - start })
+      this.spans.push({
+        at: this.length + start - skip,
+        offset: span.offset + start - span.at,
+        length: end - start,
+      })
     }
     this.#pieces.push(piece)
     this.length += piece.length
@@ -186,13 +205,22 @@ function from(pair: Pair, name: string, start: { readonly client: number; readon
     bytes: bytes.subarray(at),
     place: (offset, length) => place(offset + at, length),
   })
-  return { path: `${pair.path} > ${name}`, up: cut(pair.up, start.client), down: cut(pair.down, start.server) }
+  return {
+    path: `${pair.path} > ${name}`,
+    up: cut(pair.up, start.client),
+    down: cut(pair.down, start.server),
+  }
 }
 
-function muxFields(frame: Frame, offset: number, length: number): Field[] {
-  if (frame.type === 'open') return [{ name: 'mux.open.host', value: frame.destination.host, offset, length }]
-  if (frame.type === 'opened') return [{ name: 'mux.opened.address', value: frame.bound.address, offset, length }]
-  return []
+/** The address in a frame that stands at `at`: behind its type, and a name's length; its port is behind it. */
+function muxFields(frame: Frame, message: Uint8Array, at: number): Field[] {
+  if (frame.type !== 'open' && frame.type !== 'opened') return []
+  const type = HEADER_BYTES + (frame.type === 'open' ? MUX_KIND_BYTES : 0)
+  const start = type + (message[type] === MUX_NAME ? 2 : 1)
+  const place = { offset: at + start, length: message.length - MUX_PORT_BYTES - start }
+  return frame.type === 'open'
+    ? [{ name: 'mux.open.host', value: frame.destination.host, ...place }]
+    : [{ name: 'mux.opened.host', value: frame.bound.address, ...place }]
 }
 
 function httpFields(pair: Pair): { up: readonly Field[]; down: readonly Field[] } {
@@ -203,11 +231,14 @@ function httpFields(pair: Pair): { up: readonly Field[]; down: readonly Field[] 
 }
 
 function startsWith(bytes: Uint8Array, text: string): boolean {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, text.length)).toString('latin1') === text
+  return (
+    Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, text.length)).toString('latin1') ===
+    text
+  )
 }
 
 /** What a dissector says of bytes that are not its protocol is "no". */
-function attempt<T>(read: () => T | undefined): T | undefined {
+export function attempt<T>(read: () => T | undefined): T | undefined {
   try {
     return read()
   } catch (thrown) {

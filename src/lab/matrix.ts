@@ -43,7 +43,8 @@ export function formatMatrix(result: LabResult, colour: boolean): string {
     const runs = result.runs.filter((run) => run.scheme === scheme)
     if (runs.length === 0) continue
     parts.push(paint(scheme === 'http' ? 'A SITE WITHOUT TLS (http)' : 'A SITE WITH TLS (https)', BOLD))
-    for (const { observer, title, says } of SHOWN) parts.push(observerTable(runs, observer, title, says, paint))
+    for (const { observer, title, says } of SHOWN)
+      parts.push(observerTable(runs, observer, title, says, paint))
   }
   parts.push(LEGEND, ...differences(result), formatVerdict(result, paint))
   return parts.join('\n\n')
@@ -78,7 +79,8 @@ function differences(result: LabResult): string[] {
 }
 
 function difference(result: LabResult, scheme: Scheme): string[] {
-  const find = (mode: LabRun['mode']): LabRun | undefined => result.runs.find((run) => run.mode === mode && run.scheme === scheme)
+  const find = (mode: LabRun['mode']): LabRun | undefined =>
+    result.runs.find((run) => run.mode === mode && run.scheme === scheme)
   const before = find('http-proxy')
   const after = find('tunnel')
   if (before === undefined || after === undefined) return []
@@ -99,7 +101,8 @@ function difference(result: LabResult, scheme: Scheme): string[] {
 
 function formatVerdict(result: LabResult, paint: (text: string, code: string) => string): string {
   const { runs } = result
-  const passed = (control: 'negative' | 'positive'): number => runs.filter(({ controls }) => controls[control] === 'passed').length
+  const passed = (control: 'negative' | 'positive'): number =>
+    runs.filter(({ controls }) => controls[control] === 'passed').length
   const lines = [
     `controls: what was sent was found again after decrypting in ${passed('positive')} of ${runs.length} runs; what was never sent was found in ${runs.length - passed('negative')}`,
     result.agreesWithTruthTable

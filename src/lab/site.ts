@@ -34,12 +34,18 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     request.resume()
     request.on('end', () => {
       const page = options.page(request)
-      response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8', 'content-length': Buffer.byteLength(page) })
+      response.writeHead(200, {
+        'content-type': 'text/plain; charset=utf-8',
+        'content-length': Buffer.byteLength(page),
+      })
       response.end(request.method === 'HEAD' ? undefined : page)
     })
   }
   const plain = http.createServer(answer)
-  const secure = https.createServer({ cert: options.certificate, key: options.key, minVersion: 'TLSv1.2' }, answer)
+  const secure = https.createServer(
+    { cert: options.certificate, key: options.key, minVersion: 'TLSv1.2' },
+    answer,
+  )
   secure.on('keylog', (line: Buffer) => (keylog += line.toString('latin1')))
   const open = new Set<Socket>()
   const { ports = { http: 0, https: 0 } } = options
@@ -53,7 +59,10 @@ export async function startSite(options: SiteOptions): Promise<Site> {
       socket.on('close', () => open.delete(socket))
     })
     await new Promise<void>((resolve, reject) => {
-      server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, { host: options.address, port })))
+      server.once('error', (error: NodeJS.ErrnoException) => {
+        plain.close()
+        reject(listenError(error, { host: options.address, port }))
+      })
       server.listen(port, options.address, resolve)
     })
   }

@@ -29,6 +29,8 @@ export interface StageOptions {
   readonly faults: Faults
 }
 
+const SETTLE_MS = 5_000
+
 type GatewayMode = Extract<Mode, 'http-proxy' | 'socks-proxy' | 'tunnel'>
 
 export class Stage {
@@ -62,7 +64,11 @@ export class Stage {
       await issue(directory, 'gateway', { kind: 'server', hosts: [parties.gateway] })
       await issue(directory, 'site', { kind: 'server', hosts: [siteName(canaries)] })
       await issue(directory, canaries.certificateSubject, { kind: 'client', hosts: [] })
-      await writeFile(path.join(directory, 'users'), `${canaries.proxyUser}:${await hashPassword(canaries.proxyPassword)}\n`, { mode: 0o600 })
+      await writeFile(
+        path.join(directory, 'users'),
+        `${canaries.proxyUser}:${await hashPassword(canaries.proxyPassword)}\n`,
+        { mode: 0o600 },
+      )
       const site = await startSite({
         address: parties.destination,
         certificate: await file('site.crt'),
@@ -125,9 +131,12 @@ export class Stage {
     return { client, listens }
   }
 
-  /** Resolves when everything under way has passed the taps. */
-  async settled(): Promise<void> {
-    for (const tap of [...this.#accessTaps.values(), ...this.#exitTaps.values()]) await tap.settled()
+  /** Waits until everything under way has passed the taps; false where something never ended, and was reset. */
+  async settled(): Promise<boolean> {
+    const deadline = AbortSignal.timeout(SETTLE_MS)
+    const taps = [...this.#accessTaps.values(), ...this.#exitTaps.values()]
+    const ended = await Promise.all(taps.map((tap) => tap.settled(deadline)))
+    return ended.every(Boolean)
   }
 
   async close(): Promise<void> {
@@ -141,7 +150,10 @@ export class Stage {
     const { parties, observer, faults } = this.#options
     for (const scheme of ['http', 'https'] as const) {
       const listen = { address: parties.destination, port: 0 }
-      this.#exitTaps.set(scheme, await Tap.start({ listen, onward: this.site[scheme], recorder: () => this.exit }))
+      this.#exitTaps.set(
+        scheme,
+        await Tap.start({ listen, onward: this.site[scheme], recorder: () => this.exit }),
+      )
     }
     const tls = {
       certificate: this.#file('gateway.crt'),
@@ -151,7 +163,10 @@ export class Stage {
     }
     const auth = { users: this.#file('users') }
     const listen = `${parties.gateway}:0`
-    const hooks: LabHooks = { ...faults, onServerKeylog: (line) => (this.#serverKeylog += line.toString('latin1')) }
+    const hooks: LabHooks = {
+      ...faults,
+      onServerKeylog: (line) => (this.#serverKeylog += line.toString('latin1')),
+    }
     this.#gateway = await Gateway.start({
       config: this.#config({
         inbounds: [
@@ -173,7 +188,10 @@ export class Stage {
     for (const { mode, address } of this.#gateway.addresses) {
       if (mode !== 'http-proxy' && mode !== 'socks-proxy' && mode !== 'tunnel') continue
       const where = { address: parties.gateway, port: 0 }
-      this.#accessTaps.set(mode, await Tap.start({ listen: where, onward: address, recorder: () => this.access }))
+      this.#accessTaps.set(
+        mode,
+        await Tap.start({ listen: where, onward: address, recorder: () => this.access }),
+      )
     }
   }
 

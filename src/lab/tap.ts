@@ -17,7 +17,7 @@ export class Tap {
   #options: TapOptions
   #listener: Listener | undefined
   #open = new Set<net.Socket>()
-  #idle: Array<() => void> = []
+  #idle = new Set<() => void>()
 
   private constructor(options: TapOptions) {
     this.#options = options
@@ -35,9 +35,23 @@ export class Tap {
     return this.#listener?.address ?? this.#options.listen
   }
 
-  /** Resolves when no connection is open. */
-  async settled(): Promise<void> {
-    if (this.#open.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  /** True as soon as no connection is open; at the deadline, what still is gets reset, and the answer is false. */
+  settled(deadline: AbortSignal): Promise<boolean> {
+    return new Promise((resolve) => {
+      const idle = (): void => {
+        deadline.removeEventListener('abort', late)
+        resolve(true)
+      }
+      const late = (): void => {
+        this.#idle.delete(idle)
+        for (const socket of this.#open) abort(socket)
+        resolve(false)
+      }
+      if (this.#open.size === 0) return idle()
+      this.#idle.add(idle)
+      if (deadline.aborted) late()
+      else deadline.addEventListener('abort', late, { once: true })
+    })
   }
 
   close(): void {
@@ -50,19 +64,35 @@ export class Tap {
     const to: Endpoint = { address: near.localAddress ?? '', port: near.localPort ?? 0 }
     const { record, connection } = this.#options.recorder().connection(from, to)
     const { address, port } = this.#options.onward
-    const far = net.connect({ host: address, port, localAddress: from.address, allowHalfOpen: true, noDelay: true })
-    far.once('connect', () => (connection.seenAs = { address: far.localAddress ?? '', port: far.localPort ?? 0 }))
+    const far = net.connect({
+      host: address,
+      port,
+      localAddress: from.address,
+      allowHalfOpen: true,
+      noDelay: true,
+    })
+    far.once(
+      'connect',
+      () => (connection.seenAs = { address: far.localAddress ?? '', port: far.localPort ?? 0 }),
+    )
     this.#open.add(near)
     near.on('close', () => {
       this.#open.delete(near)
-      if (this.#open.size === 0) for (const idle of this.#idle.splice(0)) idle()
+      if (this.#open.size > 0) return
+      for (const idle of this.#idle) idle()
+      this.#idle.clear()
     })
     pass(near, far, 'up', record)
     pass(far, near, 'down', record)
   }
 }
 
-function pass(from: net.Socket, to: net.Socket, direction: Direction, record: (direction: Direction, bytes: Buffer) => void): void {
+function pass(
+  from: net.Socket,
+  to: net.Socket,
+  direction: Direction,
+  record: (direction: Direction, bytes: Buffer) => void,
+): void {
   from.on('data', (chunk: Buffer) => {
     record(direction, chunk)
     if (!to.write(chunk)) from.pause()

@@ -3,7 +3,12 @@
 import { INFORMATION, type Information, type Observer } from '../policy/exposure.ts'
 import type { CellValue, LabMode, Scheme, Variant } from './model.ts'
 
-const LETTERS: Readonly<Record<string, CellValue>> = { C: 'clear', S: 'sealed', I: 'inferable', '-': 'absent' }
+const LETTERS: Readonly<Record<string, CellValue>> = {
+  C: 'clear',
+  S: 'sealed',
+  I: 'inferable',
+  '-': 'absent',
+}
 
 interface Row {
   readonly mode: LabMode
@@ -53,7 +58,9 @@ export function expectedValue(
   observer: Observer,
   information: Information,
 ): { readonly value: CellValue; readonly reason: string } | undefined {
-  const row = ROWS.find((row) => row.mode === run.mode && row.variant === run.variant && row.scheme === run.scheme)
+  const row = ROWS.find(
+    ({ mode, variant, scheme }) => mode === run.mode && variant === run.variant && scheme === run.scheme,
+  )
   const letter = row?.cells[observer]?.[INFORMATION.indexOf(information)]
   const value = letter === undefined ? undefined : LETTERS[letter]
   return row === undefined || value === undefined ? undefined : { value, reason: row.reason }

@@ -1,22 +1,23 @@
 // Outbound that dials the destination itself. Rule: a name is resolved once, every address is judged, and the
 // very address that was judged is dialled, so that an answer that changes in between changes nothing.
-import net from 'node:net'
-import { GatewayError, toGatewayError } from '../errors.ts'
 import { normalizeHost } from '../policy/egress.ts'
-import type { Destination } from '../protocol/request.ts'
-import type { Resolve } from '../transport/resolve.ts'
-import type { DialRequest, Dialled, Outbound } from './outbound.ts'
+import { connectToFirst } from '../transport/happy-eyeballs.ts'
+import type { Found, Lookup, Resolve } from '../transport/resolve.ts'
+import { DirectUdp } from './direct-udp.ts'
+import type { DialRequest, Dialled, Outbound, UdpEvents, UdpOutbound, UdpRequest } from './outbound.ts'
 
 export interface DirectOptions {
   readonly dialMs: number
   readonly resolve: Resolve
+  /** As `resolve`, with what is known at once; left out, `resolve` serves. */
+  readonly lookup?: Lookup | undefined
   /** Throws `destination-denied` where the egress rules refuse the address. */
-  judge(request: DialRequest, address: string): void
+  readonly judge: (request: DialRequest, address: string) => void
   /** Address of this machine to dial from. */
   readonly localAddress?: string | undefined
+  /** How long one address may take before the next is tried beside it. */
+  readonly attemptDelayMs?: number | undefined
 }
-
-const ignoreError = (): void => {}
 
 export class DirectOutbound implements Outbound {
   #options: DirectOptions
@@ -25,63 +26,30 @@ export class DirectOutbound implements Outbound {
     this.#options = options
   }
 
+  /** Addresses that are refused are passed over; `destination-denied` where none is left. */
   async dial(request: DialRequest): Promise<Dialled> {
-    const { destination, signal } = request
-    const { dialMs, judge } = this.#options
-    const deadlineMs = performance.now() + dialMs
-    const addresses = await this.#addresses(destination, dialMs)
-    let failure: GatewayError | undefined
-    let attemptsLeft = addresses.length
-    for (const address of addresses) {
-      if (signal.aborted) throw new GatewayError('stream-cancelled', { side: 'client' })
-      try {
-        judge(request, address)
-        const forThisOne = (deadlineMs - performance.now()) / attemptsLeft
-        return await this.#connect(address, destination.port, forThisOne, signal)
-      } catch (thrown) {
-        failure = toGatewayError(thrown, 'upstream', 'dial-failed')
-      }
-      attemptsLeft -= 1
-    }
-    throw failure ?? new GatewayError('name-not-found', { side: 'upstream' })
+    const { dialMs, judge, localAddress, attemptDelayMs } = this.#options
+    const socket = await connectToFirst(this.#find(request.destination.host), {
+      port: request.destination.port,
+      withinMs: dialMs,
+      signal: request.signal,
+      admit: (address) => judge(request, address),
+      localAddress,
+      attemptDelayMs,
+    })
+    return { stream: socket, bound: { address: socket.localAddress ?? '', port: socket.localPort ?? 0 } }
+  }
+
+  async openUdp(request: UdpRequest, events: UdpEvents): Promise<UdpOutbound> {
+    return new DirectUdp(request, events, { ...this.#options, nowMs: () => performance.now() })
   }
 
   destroy(): void {}
 
-  async #addresses(destination: Destination, dialMs: number): Promise<readonly string[]> {
-    const host = normalizeHost(destination.host)
-    return host.kind === 'address' ? [host.address] : this.#options.resolve(host.name, dialMs)
-  }
-
-  #connect(address: string, port: number, withinMs: number, signal: AbortSignal): Promise<Dialled> {
-    return new Promise((resolve, reject) => {
-      const socket = net.connect({
-        host: address,
-        port,
-        allowHalfOpen: true,
-        noDelay: true,
-        keepAlive: true,
-        ...(this.#options.localAddress !== undefined && { localAddress: this.#options.localAddress }),
-      })
-      const timer = setTimeout(() => fail(new GatewayError('dial-timeout', { side: 'upstream' })), Math.max(1, withinMs))
-      const settle = (): void => {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', cancelled)
-        socket.off('error', fail)
-        socket.on('error', ignoreError)
-      }
-      const fail = (error: Error): void => {
-        settle()
-        socket.destroy()
-        reject(toGatewayError(error, 'upstream', 'dial-failed'))
-      }
-      const cancelled = (): void => fail(new GatewayError('stream-cancelled', { side: 'client' }))
-      signal.addEventListener('abort', cancelled)
-      socket.once('error', fail)
-      socket.once('connect', () => {
-        settle()
-        resolve({ stream: socket, bound: { address: socket.localAddress ?? '', port: socket.localPort ?? 0 } })
-      })
-    })
+  #find(destination: string): readonly string[] | Promise<Found> {
+    const host = normalizeHost(destination)
+    if (host.kind === 'address') return [host.address]
+    const { dialMs, resolve, lookup = resolve } = this.#options
+    return lookup(host.name, dialMs)
   }
 }

@@ -36,8 +36,11 @@ export interface TunnelLink {
   readonly facts: TunnelFacts
 }
 
-const VERIFY_ERRORS = /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_|ERR_TLS_CERT_ALTNAME_INVALID|HOSTNAME_)/
-const VERSION_ERRORS = /UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION|WRONG_VERSION_NUMBER/
+const VERIFY_ERRORS =
+  /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_|ERR_TLS_CERT_ALTNAME_INVALID|HOSTNAME_)/
+/** OpenSSL's reason stands in the message alone: the errno of each is EPROTO. */
+const TLS_REASON = /SSL routines:[^:]*:([^:]+):/
+const VERSION_REASONS = /unsupported protocol|protocol version|wrong version number/
 
 /** Resolves once the upgrade is done. Rejects with a GatewayError within `handshakeMs`. */
 export function dialTunnel(options: TunnelDialOptions): Promise<TunnelLink> {
@@ -77,7 +80,9 @@ export function dialTunnel(options: TunnelDialOptions): Promise<TunnelLink> {
       fail(
         new GatewayError(isErrorCode(code) ? code : 'tunnel-unavailable', {
           side: 'upstream',
-          ...(isErrorCode(code) ? {} : { detail: `the address answered ${response.statusCode}, not a tunnel` }),
+          ...(isErrorCode(code)
+            ? {}
+            : { detail: `the address answered ${response.statusCode}, not a tunnel` }),
           ...(typeof reference === 'string' && { reference }),
         }),
       )
@@ -107,12 +112,17 @@ function factsOf(socket: Socket): TunnelFacts {
 function classify(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown
   const errno = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
-  const text = thrown instanceof Error ? thrown.message : ''
+  const text = thrown instanceof Error ? thrown.message.trim() : ''
+  const reason = TLS_REASON.exec(text)?.[1]
   let code: ErrorCode = 'tunnel-unavailable'
   if (VERIFY_ERRORS.test(errno)) code = 'gateway-untrusted'
-  else if (VERSION_ERRORS.test(errno)) code = 'tls-version'
+  else if (reason !== undefined && VERSION_REASONS.test(reason)) code = 'tls-version'
   else if (errno.startsWith('ERR_SSL') || errno === 'EPROTO') code = 'tls-failed'
   const known = toGatewayError(thrown, 'upstream', code)
-  const detail = text === '' ? undefined : text
-  return new GatewayError(known.code, { side: 'upstream', cause: thrown, ...(detail !== undefined && { detail }) })
+  const detail = text === '' ? undefined : (reason ?? text)
+  return new GatewayError(known.code, {
+    side: 'upstream',
+    cause: thrown,
+    ...(detail !== undefined && { detail }),
+  })
 }

@@ -6,7 +6,12 @@ import type { Destination } from '../protocol/request.ts'
 import { StreamSocket } from '../transport/stream-socket.ts'
 import { TunnelConnection } from '../transport/tunnel-connection.ts'
 import type { DialRequest, Dialled, Outbound } from './outbound.ts'
-import { dialTunnel, type TunnelCredentials, type TunnelDialOptions, type TunnelFacts } from './tunnel-dial.ts'
+import {
+  dialTunnel,
+  type TunnelCredentials,
+  type TunnelDialOptions,
+  type TunnelFacts,
+} from './tunnel-dial.ts'
 
 /** States that a person may see; `refused` waits for a new certificate. */
 export type TunnelState =
@@ -233,7 +238,10 @@ class Slot {
   #failed(error: GatewayError): void {
     if (this.#destroyed) return
     // What the gateway says of itself is not what this machine's user did wrong.
-    this.failure = new GatewayError(FINAL.has(error.code) ? error.code : 'tunnel-unavailable', { side: 'upstream', cause: error })
+    this.failure = new GatewayError(FINAL.has(error.code) ? error.code : 'tunnel-unavailable', {
+      side: 'upstream',
+      cause: error,
+    })
     if (FINAL.has(error.code)) {
       this.#options.stateChanged({ state: 'refused', error })
       return this.#wake()

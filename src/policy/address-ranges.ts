@@ -84,7 +84,7 @@ export const ADDRESS_RANGES: readonly AddressRange[] = ROWS.map(([cidr, name, so
   global: global ?? false,
 }))
 
-const LONGEST_FIRST = ADDRESS_RANGES.map((range) => ({ ...range, prefix: prefix(range.cidr) })).sort(
+const LONGEST_FIRST = ADDRESS_RANGES.map((range) => ({ ...range, prefix: prefix(range.cidr) })).toSorted(
   (one, other) => other.prefix.bits - one.prefix.bits,
 )
 

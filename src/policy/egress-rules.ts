@@ -12,11 +12,16 @@ import {
   unmapAddress,
 } from './ip-address.ts'
 
-export interface EgressConfig {
-  readonly mode: 'enforce' | 'report'
+interface RuleLists {
   readonly allow: readonly string[]
   readonly deny: readonly string[]
   readonly allowOnly: boolean
+}
+
+export interface EgressConfig extends RuleLists {
+  readonly mode: 'enforce' | 'report'
+  /** By user or certificate name: rules for that identity, beside the general ones. */
+  readonly identities?: Readonly<Record<string, RuleLists>>
 }
 
 type RuleHost =
@@ -27,7 +32,10 @@ type RuleHost =
   | { readonly kind: 'range'; readonly prefix: Prefix }
 
 export interface EgressRule {
-  /** Stable id, safe for logs and metrics: `allow[2]` is the third entry of `egress.allow`. */
+  /**
+   * Stable id, safe for logs and metrics: `allow[2]` is the third entry of `egress.allow`, `identity.allow[2]` of the
+   * list of whoever asks.
+   */
   readonly id: string
   readonly host: RuleHost
   readonly firstPort: number
@@ -41,19 +49,41 @@ export interface EgressPolicy {
   readonly allowOnly: boolean
 }
 
+/** The general law, and what it is for each identity that has rules of its own. */
+export interface EgressPolicies extends EgressPolicy {
+  readonly identities: ReadonlyMap<string, EgressPolicy>
+}
+
 /** Reads the rules of a config. Errors: `config-invalid`, with the rule and its place in the detail. */
-export function parseEgressRules(config: EgressConfig): EgressPolicy {
-  return {
+export function parseEgressRules(config: EgressConfig): EgressPolicies {
+  const general: EgressPolicy = {
     mode: config.mode,
     allow: config.allow.map((text, index) => parseRule(text, `allow[${index}]`)),
     deny: config.deny.map((text, index) => parseRule(text, `deny[${index}]`)),
     allowOnly: config.allowOnly,
   }
+  const identities = new Map<string, EgressPolicy>()
+  for (const [name, own] of Object.entries(config.identities ?? {})) {
+    const rules = (list: 'allow' | 'deny'): EgressRule[] =>
+      own[list].map((text, index) => parseRule(text, `identity.${list}[${index}]`, `identities.${name}.${list}[${index}]`))
+    identities.set(name, {
+      mode: general.mode,
+      allow: [...general.allow, ...rules('allow')],
+      deny: [...general.deny, ...rules('deny')],
+      allowOnly: general.allowOnly || own.allowOnly,
+    })
+  }
+  return { ...general, identities }
 }
 
-function parseRule(text: string, id: string): EgressRule {
+/** The law for an identity: the general one with its own rules, read once when the config was. */
+export function policyFor(policies: EgressPolicies, identity: { readonly name: string } | undefined): EgressPolicy {
+  return identity === undefined ? policies : (policies.identities.get(identity.name) ?? policies)
+}
+
+function parseRule(text: string, id: string, place: string = id): EgressRule {
   const fail = (what: string, hint: string): never => {
-    const detail = `egress.${id}: ${JSON.stringify(text)}: ${what}`
+    const detail = `egress.${place}: ${JSON.stringify(text)}: ${what}`
     throw new GatewayError('config-invalid', { side: 'self', detail, hint })
   }
   const { host, ports } =

@@ -16,13 +16,13 @@ import {
   unmapAddress,
 } from './ip-address.ts'
 
-export { type EgressConfig, type EgressPolicy, parseEgressRules } from './egress-rules.ts'
+export { type EgressConfig, type EgressPolicies, type EgressPolicy, parseEgressRules, policyFor } from './egress-rules.ts'
 export { normalizeHost } from './host.ts'
 
 type EgressDenial = 'denied-range' | 'denied-rule' | 'not-allowed' | 'own-listener'
 
 /**
- * `rule`: `allow[2]`, `deny[0]`, or `own-listener`, `built-in`, `allow-only`, `default` where no written rule
+ * `rule`: `allow[2]`, `identity.deny[0]`, or `own-listener`, `built-in`, `allow-only`, `default` where no written rule
  * spoke.
  */
 export type EgressVerdict =
@@ -73,7 +73,7 @@ export function judgeAddress(
   },
 ): EgressVerdict {
   const target: Target = { host: normalizeHost(asked.host), port: asked.port, ...spellings(asked.address) }
-  const local = (asked.localAddresses ?? []).flatMap((address) => spellings(address).denyAs)
+  const local = (): AddressBytes[] => (asked.localAddresses ?? []).flatMap((address) => spellings(address).denyAs)
   if (
     asked.own.some((listener) => listener.port === asked.port && listensOn(listener, target.denyAs, local))
   ) {
@@ -138,7 +138,7 @@ const LOOPBACK = [prefix('127.0.0.0/8'), prefix('::1')]
 function listensOn(
   listener: BoundAddress,
   to: readonly AddressBytes[],
-  local: readonly AddressBytes[],
+  local: () => readonly AddressBytes[],
 ): boolean {
   const parsed = parseAddress(withoutZone(listener.address))
   if (parsed === undefined) return false
@@ -153,7 +153,7 @@ function listensOn(
   return reached.some((address) => {
     if (at.length === 4 && address.length === 16) return false
     const isLoopback = LOOPBACK.some((loopback) => inPrefix(address, loopback))
-    return isLoopback || local.some((own) => sameAddress(own, address))
+    return isLoopback || local().some((own) => sameAddress(own, address))
   })
 }
 

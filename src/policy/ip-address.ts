@@ -64,9 +64,9 @@ export function maskPrefix({ bytes, bits }: Prefix): Prefix {
 }
 
 /** True where the address is of the prefix's family and begins with it. */
-export function inPrefix(address: AddressBytes, prefix: Prefix): boolean {
-  if (address.length !== prefix.bytes.length) return false
-  return address.every((byte, index) => ((byte ^ prefix.bytes[index]!) & maskByte(prefix.bits, index)) === 0)
+export function inPrefix(address: AddressBytes, { bytes, bits }: Prefix): boolean {
+  if (address.length !== bytes.length) return false
+  return address.every((byte, index) => ((byte ^ bytes[index]!) & maskByte(bits, index)) === 0)
 }
 
 export function sameAddress(one: AddressBytes, other: AddressBytes): boolean {

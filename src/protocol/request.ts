@@ -44,5 +44,8 @@ export interface ProxyRequest {
   refuse(error: GatewayError, reference: string): void
 }
 
+/** What is asked for, without how it is answered. */
+export type AskedRequest = Omit<ProxyRequest, 'confirm' | 'refuse'>
+
 /** The pipeline's entry, which the gateway gives to every inbound. Never rejects. */
 export type ServeRequest = (request: ProxyRequest) => Promise<void>

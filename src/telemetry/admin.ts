@@ -14,7 +14,7 @@ export interface AdminOptions {
   readonly token: string | undefined
   readonly registry: Registry
   /** True while requests are taken. */
-  ready(): boolean
+  readonly ready: () => boolean
 }
 
 const LOOPBACK = ['127.0.0.0/8', '::1/128']
@@ -23,7 +23,9 @@ const LOOPBACK = ['127.0.0.0/8', '::1/128']
 export async function startAdmin(options: AdminOptions): Promise<Listener> {
   const where = parseListenAddress(options.config.listen)
   if (where === undefined) throw new GatewayError('config-invalid', { detail: 'admin.listen is no address' })
-  const allowed = (options.config.allowFrom ?? (options.token === undefined ? LOOPBACK : ['0.0.0.0/0', '::/0']))
+  const allowed = (
+    options.config.allowFrom ?? (options.token === undefined ? LOOPBACK : ['0.0.0.0/0', '::/0'])
+  )
     .map(parseCidr)
     .filter((range): range is Cidr => range !== undefined)
   const server = http.createServer((request, response) => void answer(request, response, allowed, options))
@@ -40,10 +42,15 @@ async function answer(
   { registry, token, ready }: AdminOptions,
 ): Promise<void> {
   const say = (status: number, body: string, type = 'text/plain; charset=utf-8'): void => {
-    response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+    response.writeHead(status, {
+      'content-type': type,
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+    })
     response.end(request.method === 'HEAD' ? undefined : body)
   }
-  if (!inCidrs(request.socket.remoteAddress ?? '', allowed)) return say(403, 'error: this address may not ask\n')
+  if (!inCidrs(request.socket.remoteAddress ?? '', allowed))
+    return say(403, 'error: this address may not ask\n')
   if (token !== undefined && !sameToken(request.headers.authorization, token)) {
     response.setHeader('www-authenticate', 'Bearer realm="sightline admin"')
     return say(401, 'error: a bearer token is required\n')

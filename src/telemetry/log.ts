@@ -51,6 +51,8 @@ export class Log {
     streamClosed: ({ mode, identity, outcome, durationMs }) =>
       this.#pino.debug({ mode, identity: this.#pseudonym(identity), outcome, seconds: Math.round(durationMs / 1000) }, 'stream closed'),
     relayed: () => {},
+    shaped: () => {},
+    datagramDropped: () => {},
     streamRead: () => {},
     tunnelState: (state, code) => {
       if (state === 'up') this.#pino.info('tunnel up')
@@ -78,6 +80,8 @@ export function joinObservers(...observers: readonly Observer[]): Observer {
     streamOpened: call('streamOpened'),
     streamClosed: call('streamClosed'),
     relayed: call('relayed'),
+    shaped: call('shaped'),
+    datagramDropped: call('datagramDropped'),
     streamRead: call('streamRead'),
     tunnelState: call('tunnelState'),
     reloaded: call('reloaded'),

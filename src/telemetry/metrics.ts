@@ -20,6 +20,11 @@ export class Metrics {
   #streamsTotal = this.#counter('streams_total', 'streams that have ended, by how', ['mode', 'outcome'])
   #refusals = this.#counter('refusals_total', 'requests and connections refused, by error code', ['mode', 'code'])
   #reported = this.#counter('egress_reported_total', 'requests that egress mode enforce would have refused', ['mode', 'reason'])
+  #dropped = this.#counter('datagrams_dropped_total', 'UDP datagrams of associations that went nowhere, by why', ['mode', 'reason'])
+  #shaped = this.#counter('shaped_seconds_total', 'time for which streams were not read, to keep to bytesPerSecondPerIdentity', [
+    'mode',
+    'direction',
+  ])
   #sessions = this.#gauge('tunnel_sessions', 'tunnel sessions that clients keep to this gateway', [])
   #sessionsClosed = this.#counter('tunnel_sessions_closed_total', 'tunnel sessions that have ended, by error code', ['code'])
   #tunnelUp = this.#gauge('tunnel_up', '1 while the tunnel that this client keeps to its gateway stands', [])
@@ -75,6 +80,8 @@ export class Metrics {
       const index = byteIndex(mode, direction, readable)
       this.#bytes[index] = (this.#bytes[index] ?? 0) + bytes
     },
+    shaped: (mode, direction, restMs) => this.#shaped.inc({ mode, direction }, restMs / 1000),
+    datagramDropped: (mode, reason) => this.#dropped.inc({ mode, reason }),
     streamRead: (facts: StreamFacts) => {
       for (const { observer, information } of exposedBy(facts)) {
         this.#exposed.inc({ mode: facts.mode, observer, information })

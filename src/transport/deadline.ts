@@ -19,10 +19,11 @@ export class IdleSweep {
 
   watch(watched: Watched): void {
     this.#watched.add(watched)
-    if (this.#timer !== undefined) return
-    this.nowMs = performance.now()
+    if (this.#timer === undefined) {
+      this.nowMs = performance.now()
+      this.#timer = setInterval(() => this.#sweep(), SWEEP_MS).unref()
+    }
     watched.lastActivityMs = this.nowMs
-    this.#timer = setInterval(() => this.#sweep(), SWEEP_MS).unref()
   }
 
   unwatch(watched: Watched): void {

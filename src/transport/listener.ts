@@ -65,5 +65,9 @@ export function listenError(error: NodeJS.ErrnoException, where: ListenAddress):
     error.code === 'EACCES'
       ? 'ports below 1024 need a privilege; choose a higher one'
       : 'listen on an address that this machine has'
-  return new GatewayError('listen-failed', { cause: error, detail: `${shown}: ${error.code ?? 'failed'}`, hint })
+  return new GatewayError('listen-failed', {
+    cause: error,
+    detail: `${shown}: ${error.code ?? 'failed'}`,
+    hint,
+  })
 }

@@ -27,17 +27,24 @@ export class StreamSocket extends Duplex implements StreamEvents {
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    this.#stream.fin()
-    done()
+    // Not before the end is in a frame: a Duplex whose two ends are done is destroyed, and that would be a RESET.
+    this.#stream.fin(done)
   }
 
-  override _read(): void {
+  /** Nothing to start: the peer sends as far as it has credit. */
+  override _read(): void {}
+
+  /** Grants credit once the bytes have left the buffer; `_read` comes before, and not again while nothing is pushed. */
+  override read(size?: number): Buffer | null {
+    const chunk = super.read(size) as Buffer | null
     this.#grant()
+    return chunk
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     if (!this.#stream.closed) {
-      const code: ErrorCode = error === null ? 'stream-cancelled' : toGatewayError(error, 'client', 'connection-reset').code
+      const code: ErrorCode =
+        error === null ? 'stream-cancelled' : toGatewayError(error, 'client', 'connection-reset').code
       this.#stream.reset(code)
     }
     done(error)

@@ -5,6 +5,8 @@ import type { Socket } from 'node:net'
 import tls, { type TLSSocket } from 'node:tls'
 import { ERROR_ANSWERS, GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
 import type { ClientTrust } from '../pki/judge.ts'
+import { setCarrier } from './abort.ts'
+import { setSource, sourceOf } from './source.ts'
 
 export interface ServerCredentials {
   /** PEM: the leaf, then what stands between it and the authority. */
@@ -26,10 +28,12 @@ export interface TlsServerOptions {
   readonly credentials: ServerCredentials
   readonly handshakeMs: number
   readonly alpn: readonly string[]
-  secured(socket: TLSSocket, peer: PeerCertificate | undefined): void
+  /** A client may come without a certificate; one that it shows is judged all the same. */
+  readonly certificateOptional: boolean
+  readonly secured: (socket: TLSSocket, peer: PeerCertificate | undefined) => void
   /** A handshake failed or a certificate was refused. The socket is taken care of. */
-  refused(code: ErrorCode, reference: string): void
-  newReference(): string
+  readonly refused: (code: ErrorCode, reference: string) => void
+  readonly newReference: () => string
   /** The lab's: NSS key log lines. Never set by `serve`. */
   readonly onKeylog?: (line: Buffer) => void
 }
@@ -41,6 +45,8 @@ export class TlsServer {
   #server: tls.Server
   #options: TlsServerOptions
   #trust: ClientTrust | undefined
+  /** By their peer: the event of a finished handshake names only the TLS socket, not what carries it. */
+  #carriers = new Map<string, Socket>()
 
   constructor(options: TlsServerOptions) {
     this.#options = options
@@ -65,6 +71,11 @@ export class TlsServer {
 
   /** Starts TLS on a socket whose first byte has not been read. */
   accept(socket: Socket): void {
+    const peer = peerKey(socket)
+    this.#carriers.set(peer, socket)
+    socket.on('close', () => {
+      if (this.#carriers.get(peer) === socket) this.#carriers.delete(peer)
+    })
     this.#server.emit('connection', socket)
   }
 
@@ -77,10 +88,17 @@ export class TlsServer {
   #secured(socket: TLSSocket): void {
     const { newReference, refused, secured } = this.#options
     socket.on('error', () => {})
+    const carrier = this.#carriers.get(peerKey(socket))
+    if (carrier !== undefined) {
+      setCarrier(socket, carrier)
+      setSource(socket, sourceOf(carrier))
+    }
     if (this.#trust === undefined) return secured(socket, undefined)
+    const certificate = socket.getPeerX509Certificate()
+    if (certificate === undefined && this.#options.certificateOptional) return secured(socket, undefined)
     let peer: PeerCertificate
     try {
-      peer = this.#trust.judge(socket.getPeerX509Certificate(), new Date())
+      peer = this.#trust.judge(certificate, new Date())
     } catch (thrown) {
       const error = toGatewayError(thrown, 'client', 'certificate-untrusted')
       const reference = newReference()
@@ -89,6 +107,11 @@ export class TlsServer {
     }
     secured(socket, peer)
   }
+}
+
+/** One listener's connections differ in these. */
+function peerKey({ remoteAddress, remotePort, localAddress }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress}`
 }
 
 function contextOptions(credentials: ServerCredentials): tls.SecureContextOptions {

@@ -15,7 +15,8 @@ export interface ConsoleOptions {
 }
 
 const HEADERS = {
-  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+  'content-security-policy':
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   'cache-control': 'no-store',
@@ -31,8 +32,8 @@ export async function startConsole(options: ConsoleOptions): Promise<Listener> {
     return measuring
   }
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const say = (status: number, body: string, type = 'text/plain; charset=utf-8'): void => {
-      response.writeHead(status, { ...HEADERS, 'content-type': type })
+    const say = (status: number, body: string, more: Record<string, string> = {}): void => {
+      response.writeHead(status, { ...HEADERS, 'content-type': 'text/plain; charset=utf-8', ...more })
       response.end(request.method === 'HEAD' ? undefined : body)
     }
     const { host = '', origin } = request.headers
@@ -44,9 +45,12 @@ export async function startConsole(options: ConsoleOptions): Promise<Listener> {
       response.writeHead(303, { ...HEADERS, location: '/#matrix' })
       return void response.end()
     }
-    if (request.method !== 'GET' && request.method !== 'HEAD') return say(405, 'error: only GET\n')
-    if (request.url === '/') return say(200, consolePage(options.facts(), last), 'text/html; charset=utf-8')
-    if (request.url === '/matrix.json' && last !== undefined) return say(200, JSON.stringify(last), 'application/json')
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      return say(405, 'error: only GET\n', { allow: 'GET, HEAD' })
+    if (request.url === '/')
+      return say(200, consolePage(options.facts(), last), { 'content-type': 'text/html; charset=utf-8' })
+    if (request.url === '/matrix.json' && last !== undefined)
+      return say(200, JSON.stringify(last), { 'content-type': 'application/json' })
     return say(404, 'error: there is nothing at this path\n')
   }
   const server = http.createServer((request, response) => {

@@ -18,7 +18,8 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 export type RawFields = readonly string[]
 
 export function* fieldPairs(rawFields: RawFields): Generator<[name: string, value: string]> {
-  for (let index = 0; index + 1 < rawFields.length; index += 2) yield [rawFields[index] ?? '', rawFields[index + 1] ?? '']
+  for (let index = 0; index + 1 < rawFields.length; index += 2)
+    yield [rawFields[index] ?? '', rawFields[index + 1] ?? '']
 }
 
 /** Every value of one field, in order. `name` in lower case. */
@@ -35,12 +36,15 @@ export function endToEndFields(rawFields: RawFields, alsoDrop: readonly string[]
     for (const option of value.split(',')) dropped.add(option.trim().toLowerCase())
   }
   const kept: string[] = []
-  for (const [name, value] of fieldPairs(rawFields)) if (!dropped.has(name.toLowerCase())) kept.push(name, value)
+  for (const [name, value] of fieldPairs(rawFields))
+    if (!dropped.has(name.toLowerCase())) kept.push(name, value)
   return kept
 }
 
 /** Reads `Basic base64(name:password)`; undefined where it is not that. */
-export function parseBasicCredentials(value: string | undefined): { name: string; password: string } | undefined {
+export function parseBasicCredentials(
+  value: string | undefined,
+): { name: string; password: string } | undefined {
   const match = /^basic +([A-Za-z0-9+/_-]+={0,2}) *$/i.exec(value ?? '')
   if (match?.[1] === undefined) return undefined
   const text = new TextDecoder().decode(Buffer.from(match[1], 'base64'))

@@ -7,14 +7,19 @@ const IPV4 = 1
 const NAME = 3
 const IPV6 = 4
 const LATIN1 = new TextDecoder('latin1')
+const PRINTABLE = /^[\x21-\x7e]+$/
 
 function malformed(what: string): GatewayError {
   return new GatewayError('frame-malformed', { side: 'client', detail: `tunnel address: ${what}` })
 }
 
-/** Writes `host` (IP literal without brackets, or a name of 1 to 255 ASCII characters) and `port`. */
+/**
+ * Writes `host` (IP literal without brackets, or a name of 1 to 255 printable ASCII characters) and `port`.
+ * Errors: `bad-request` for a name that the reader would refuse, and with it the whole session.
+ */
 export function encodeAddress(host: string, port: number): Uint8Array {
-  const bare = host.includes('%') ? host.slice(0, host.indexOf('%')) : host
+  // Only IPv6 has zones; anything else with a % is no address, and the other end must see that.
+  const bare = host.includes(':') && host.includes('%') ? host.slice(0, host.indexOf('%')) : host
   let type = NAME
   let address: number[] | Uint8Array
   if (ipaddr.IPv4.isValidFourPartDecimal(bare)) {
@@ -24,7 +29,12 @@ export function encodeAddress(host: string, port: number): Uint8Array {
     type = IPV6
     address = ipaddr.IPv6.parse(bare).toByteArray()
   } else {
-    if (host.length === 0 || host.length > 255) throw malformed(`a name has ${host.length} characters`)
+    if (host.length > 255 || !PRINTABLE.test(host)) {
+      throw new GatewayError('bad-request', {
+        side: 'client',
+        detail: 'the name is not 1 to 255 printable ASCII characters',
+      })
+    }
     address = Uint8Array.from([host.length, ...Buffer.from(host, 'latin1')])
   }
   const bytes = new Uint8Array(1 + address.length + 2)
@@ -48,6 +58,6 @@ export function decodeAddress(bytes: Uint8Array): { host: string; port: number }
   const port = ((bytes[start + length] ?? 0) << 8) | (bytes[start + length + 1] ?? 0)
   if (type !== NAME) return { host: ipaddr.fromByteArray([...raw]).toString(), port }
   const host = LATIN1.decode(raw)
-  if (!/^[\x21-\x7e]+$/.test(host)) throw malformed('a name has other than printable ASCII')
+  if (!PRINTABLE.test(host)) throw malformed('a name has other than printable ASCII')
   return { host, port }
 }

@@ -128,14 +128,20 @@ export function decodeFrame(message: Uint8Array): Frame {
       const kind = body[0]
       if (kind !== KIND_NUMBERS.tcp && kind !== KIND_NUMBERS.udp) throw malformed('OPEN has an unknown kind')
       const { host, port } = decodeAddress(body.subarray(1))
-      return { type: 'open', stream, kind: kind === KIND_NUMBERS.tcp ? 'tcp' : 'udp', destination: { host, port } }
+      return {
+        type: 'open',
+        stream,
+        kind: kind === KIND_NUMBERS.tcp ? 'tcp' : 'udp',
+        destination: { host, port },
+      }
     }
     case FRAME_TYPES.opened: {
       const { host, port } = decodeAddress(body)
       return { type: 'opened', stream, bound: { address: host, port } }
     }
     case FRAME_TYPES.refused: {
-      if (body.length < 2 || body.length > 2 + MAX_REFERENCE_BYTES) throw malformed('REFUSED has a wrong length')
+      if (body.length < 2 || body.length > 2 + MAX_REFERENCE_BYTES)
+        throw malformed('REFUSED has a wrong length')
       const reference = ASCII.decode(body.subarray(2))
       if (!/^[0-9a-z-]*$/.test(reference)) throw malformed('REFUSED has a reference with other characters')
       return { type: 'refused', stream, error: view.getUint16(HEADER_BYTES), reference }
@@ -150,7 +156,9 @@ export function decodeFrame(message: Uint8Array): Frame {
       expectBody(body, 2, 'GOAWAY')
       return { type: 'goaway', stream, error: view.getUint16(HEADER_BYTES) }
     default:
-      throw new GatewayError('frame-unknown', { side: 'client', detail: `tunnel frame: unknown type ${type}` })
+      throw new GatewayError('frame-unknown', {
+        side: 'client',
+        detail: `tunnel frame: unknown type ${type}`,
+      })
   }
 }
-

@@ -3,7 +3,14 @@
 // turns, and whatever a peer sends ends in a coded error, never in a crash or in unbounded memory.
 import { ERROR_ANSWERS, errorCodeFromMux, GatewayError, type ErrorCode } from '../../errors.ts'
 import type { BoundAddress, Destination } from '../request.ts'
-import { decodeFrame, encodeFrame, HEADER_BYTES, INITIAL_WINDOW_BYTES, type Frame, type StreamKind } from './frame.ts'
+import {
+  decodeFrame,
+  encodeFrame,
+  HEADER_BYTES,
+  INITIAL_WINDOW_BYTES,
+  type Frame,
+  type StreamKind,
+} from './frame.ts'
 import { MuxStream, type StreamEvents, type StreamHost } from './stream.ts'
 
 export interface SessionEvents {
@@ -244,5 +251,8 @@ export class MuxSession implements StreamHost {
 }
 
 function invalidId(id: number): GatewayError {
-  return new GatewayError('stream-id-invalid', { side: 'client', detail: `tunnel frame: stream ${id} cannot be` })
+  return new GatewayError('stream-id-invalid', {
+    side: 'client',
+    detail: `tunnel frame: stream ${id} cannot be`,
+  })
 }

@@ -44,6 +44,7 @@ export class MuxStream {
   #sentOffset = 0
   #creditOffset = INITIAL_WINDOW_BYTES
   #finWanted = false
+  #finDone: (() => void) | undefined
   #finSent = false
 
   #receivedOffset = 0
@@ -82,10 +83,11 @@ export class MuxStream {
     if (this.canSend()) this.#host.streamReady(this)
   }
 
-  /** Ends this direction once everything queued has gone. */
-  fin(): void {
+  /** Ends this direction once everything queued has gone; `done` is called once the end has gone into a frame. */
+  fin(done: () => void): void {
     if (this.#closed || this.#finWanted) return
     this.#finWanted = true
+    this.#finDone = done
     if (this.canSend()) this.#host.streamReady(this)
   }
 
@@ -128,8 +130,11 @@ export class MuxStream {
     if (!this.canSend()) return undefined
     const chunk = this.#chunk
     if (chunk === undefined) {
+      const done = this.#finDone
       this.#finSent = true
+      this.#finDone = undefined
       this.#finishIfDone()
+      done?.()
       return 'fin'
     }
     const bytes = Math.min(maxBytes, chunk.length - this.#chunkOffset, this.#creditOffset - this.#sentOffset)
@@ -180,6 +185,7 @@ export class MuxStream {
     this.#closed = true
     this.#chunk = undefined
     this.#chunkDone = undefined
+    this.#finDone = undefined
     this.#host.streamDone(this)
   }
 

@@ -58,14 +58,14 @@ export class SocksHandshake {
 
   /**
    * Answers the `authenticate` event. Without effect once the handshake has failed. Errors: `internal-error`
-   * where no such event is open.
+   * where no such event is open. `code` says why not, where it was not the password.
    */
-  authenticated(ok: boolean): void {
+  authenticated(ok: boolean, code: ErrorCode = 'auth-failed'): void {
     if (this.#state === 'failed') return
     if (this.#state !== 'awaitVerdict') {
       throw new GatewayError('internal-error', { detail: 'no SOCKS password waits for a verdict' })
     }
-    if (!ok) return this.#fail('auth-failed', PASSWORD_REFUSED)
+    if (!ok) return this.#fail(code, PASSWORD_REFUSED)
     this.#events.push({ type: 'reply', bytes: Uint8Array.of(1, 0) })
     this.#state = 'awaitRequest'
     this.#advance()

@@ -98,7 +98,8 @@ export function decodeSocks4Request(bytes: Uint8Array): Decoded<SocksRequest> | 
   return { message: { version: 4, form, command, destination, ...claim }, length: nameEnd + 1 }
 }
 
-function socks5HostLength(addressType: number, nameLength: number | undefined): number | undefined {
+/** Bytes of the address field, after its length byte; undefined where a name's length has not arrived. */
+export function socks5HostLength(addressType: number, nameLength: number | undefined): number | undefined {
   if (addressType === 1) return 4
   if (addressType === 4) return 16
   if (addressType === 3) return nameLength
@@ -112,7 +113,7 @@ function readPort(bytes: Uint8Array, at: number, command: SocksCommand): number 
 }
 
 /** Which names are good is the policy's to say; here only what could not be one anywhere is refused. */
-function readName(bytes: Uint8Array): string {
+export function readName(bytes: Uint8Array): string {
   if (bytes.length === 0) throw malformed('the destination name is empty')
   if (!bytes.every((byte) => byte > 0x20 && byte < 0x7f)) {
     throw malformed('the destination name holds bytes that are not printable ASCII')
@@ -120,7 +121,7 @@ function readName(bytes: Uint8Array): string {
   return latin1(bytes)
 }
 
-function formatAddress(bytes: Uint8Array): string {
+export function formatAddress(bytes: Uint8Array): string {
   return ipaddr.fromByteArray([...bytes]).toString()
 }
 

@@ -32,11 +32,12 @@ export function socksRefusal(version: 4 | 5, code: ErrorCode): Uint8Array {
   return encodeSocks5Reply(ERROR_ANSWERS[code].socks5, NOWHERE)
 }
 
-function addressBytes(text: string): readonly number[] {
+/** 4 bytes for IPv4, 16 for IPv6; what is no address is 0.0.0.0. */
+export function addressBytes(text: string): readonly number[] {
   const [address = ''] = text.split('%')
   return ipaddr.isValid(address) ? ipaddr.process(address).toByteArray() : [0, 0, 0, 0]
 }
 
-function portBytes(port: number): readonly [number, number] {
+export function portBytes(port: number): readonly [number, number] {
   return [(port >> 8) & 0xff, port & 0xff]
 }

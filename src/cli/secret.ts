@@ -1,0 +1,41 @@
+// Asks a person for a password. Rules: nothing of it is shown, the terminal is left as it was found whatever happens,
+// and what was typed past the end of the line is kept for the next question.
+import type { ReadStream } from 'node:tty'
+
+const ENTER = /[\r\n]/
+const INTERRUPT = '\u0003'
+const END = '\u0004'
+const BACKSPACE = /[\u007f\b]/
+
+/** Undefined where the person gave up (control-c, or control-d on an empty line). */
+export function askSecret(
+  input: Pick<ReadStream, 'on' | 'off' | 'pause' | 'resume' | 'setRawMode' | 'unshift'>,
+  output: { write(text: string): unknown },
+  prompt: string,
+): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    let typed: string[] = []
+    const finish = (answer: string | undefined, rest: readonly string[]): void => {
+      input.off('data', onData)
+      input.setRawMode(false)
+      input.pause()
+      if (rest.length > 0) input.unshift(Buffer.from(rest.join('')))
+      output.write('\n')
+      resolve(answer)
+    }
+    const onData = (chunk: Buffer | string): void => {
+      const keys = [...chunk.toString()]
+      for (const [index, key] of keys.entries()) {
+        const rest = keys.slice(index + 1)
+        if (key === INTERRUPT || (key === END && typed.length === 0)) return finish(undefined, rest)
+        if (ENTER.test(key) || key === END) return finish(typed.join(''), rest)
+        if (BACKSPACE.test(key)) typed = typed.slice(0, -1)
+        else typed.push(key)
+      }
+    }
+    output.write(prompt)
+    input.setRawMode(true)
+    input.on('data', onData)
+    input.resume()
+  })
+}

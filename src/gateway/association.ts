@@ -1,0 +1,165 @@
+// The life of one association, the datagram's counterpart of connection.ts:
+//     authorize(request) -> open(way) -> confirm(client) -> relay(datagrams)
+// and the judgement of each destination along the way. Rule: it is confirmed or refused exactly once, it ends with
+// the connection that asked for it, and what was opened for it is always closed.
+import { GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
+import type { Outbound, UdpEvents, UdpOutbound } from '../outbound/outbound.ts'
+import type {
+  AssociationClient,
+  AssociationEvents,
+  AssociationRequest,
+  DatagramDrop,
+} from '../protocol/association.ts'
+import type { BoundAddress, Destination } from '../protocol/request.ts'
+import type { IdleSweep, Watched } from '../transport/deadline.ts'
+import { EgressRefusal, refuse, streamFacts, type ConnectionHost } from './connection.ts'
+
+/** What is open in this process. */
+export class Associations {
+  count = 0
+  /** Where clients send their datagrams: no destination for anybody. */
+  readonly relays = new Set<BoundAddress>()
+}
+
+export interface AssociationHost extends Pick<
+  ConnectionHost,
+  'observer' | 'limits' | 'exposure' | 'newReference' | 'stay'
+> {
+  readonly sweep: Pick<IdleSweep, 'nowMs' | 'watch' | 'unwatch'>
+  readonly associations: Associations
+  /** Throws where nothing new is taken. */
+  authorize(): void
+  /** Throws `destination-denied` where the egress rules refuse the name, or the address of a name. */
+  readonly judge: (destination: Destination, address?: string) => void
+}
+
+/** Serves one association to its end. Never rejects. */
+export async function serveAssociation(
+  request: AssociationRequest,
+  outbound: Outbound,
+  host: AssociationHost,
+): Promise<void> {
+  const { associations, observer, limits } = host
+  const { mode, identity, signal } = request
+  const startedMs = performance.now()
+  const association = new Association(request, host)
+  associations.count += 1
+  try {
+    host.authorize()
+    if (outbound.openUdp === undefined) throw new GatewayError('command-unsupported', { side: 'client' })
+    if (associations.count > limits.udpAssociations)
+      throw new GatewayError('too-many-associations', { side: 'client' })
+    const asked = { mode, identity, signal, maxDestinations: limits.udpDestinations, judge: host.judge }
+    association.upstream = await outbound.openUdp(asked, association.fromUpstream)
+    if (signal.aborted) throw new GatewayError('stream-cancelled', { side: 'client' })
+    association.client = await request.confirm(association.fromClient)
+  } catch (thrown) {
+    associations.count -= 1
+    association.upstream?.close()
+    return refuse(request, toGatewayError(thrown, 'self'), host)
+  }
+  const { relay } = association.client
+  if (relay !== undefined) associations.relays.add(relay)
+  observer.streamOpened(mode)
+  const outcome = await association.run()
+  if (relay !== undefined) associations.relays.delete(relay)
+  associations.count -= 1
+  observer.streamClosed({ mode, identity, outcome, durationMs: performance.now() - startedMs })
+}
+
+class Association implements Watched {
+  upstream: UdpOutbound | undefined
+  client: AssociationClient | undefined
+  readonly idleMs: number
+  lastActivityMs = 0
+  #request: AssociationRequest
+  #host: AssociationHost
+  #ended = Promise.withResolvers<{ readonly outcome: ErrorCode | 'ok'; readonly error?: GatewayError }>()
+  #wasRead = false
+  #toldRules = new Set<string>()
+
+  constructor(request: AssociationRequest, host: AssociationHost) {
+    this.#request = request
+    this.#host = host
+    this.idleMs = host.limits.udpIdleMs
+  }
+
+  /** Resolves with how it ended, when everything is closed. */
+  async run(): Promise<ErrorCode | 'ok'> {
+    const { sweep, stay } = this.#host
+    const over = (): void => this.#end(toGatewayError(stay.over?.reason, 'self'))
+    stay.over?.addEventListener('abort', over)
+    if (stay.over?.aborted === true) over()
+    this.lastActivityMs = sweep.nowMs
+    sweep.watch(this)
+    const { outcome, error } = await this.#ended.promise
+    sweep.unwatch(this)
+    this.upstream?.close()
+    this.client?.close(error)
+    return outcome
+  }
+
+  expired(): void {
+    this.#end(new GatewayError('idle-timeout'))
+  }
+
+  readonly fromClient: AssociationEvents = {
+    message: (destination, payload) => {
+      this.lastActivityMs = this.#host.sweep.nowMs
+      if (!this.#host.stay.spendDatagram('up', payload.length)) return this.#dropped('rate-limited')
+      this.upstream?.send(destination, payload)
+    },
+    dropped: (reason) => this.#dropped(reason),
+    closed: (outcome) => this.#ended.resolve({ outcome }),
+  }
+
+  readonly fromUpstream: UdpEvents = {
+    sent: (destination, bytes) => {
+      this.#host.observer.relayed(this.#request.mode, 'up', 'unknown', bytes)
+      this.#read(destination)
+    },
+    message: (from, payload) => {
+      this.lastActivityMs = this.#host.sweep.nowMs
+      if (!this.#host.stay.spendDatagram('down', payload.length)) return this.#dropped('rate-limited')
+      this.#host.observer.relayed(this.#request.mode, 'down', 'unknown', payload.length)
+      this.client?.send(from, payload)
+    },
+    dropped: (reason, failure) => this.#dropped(reason, failure),
+    closed: (failure) => this.#end(failure),
+  }
+
+  #end(error: GatewayError): void {
+    this.#ended.resolve({ outcome: error.code, error })
+  }
+
+  /** Once for an association, as for a stream; its first destination stands for all. */
+  #read(destination: Destination): void {
+    if (this.#wasRead) return
+    this.#wasRead = true
+    const { mode, identity, sentCredential, signal } = this.#request
+    if (!this.#host.exposure || mode === 'tunnel-client') return
+    const facts = streamFacts({ mode, identity, sentCredential, signal, destination })
+    this.#host.observer.streamRead({ ...facts, firstBytes: 'other' })
+  }
+
+  /** Every drop is counted; a rule that refuses is told once, so that no client can fill the log. */
+  #dropped(reason: DatagramDrop, failure?: GatewayError): void {
+    const { observer, newReference } = this.#host
+    const { mode, identity } = this.#request
+    observer.datagramDropped(mode, reason)
+    if (failure?.code !== 'destination-denied') return
+    const denial = failure.cause instanceof EgressRefusal ? failure.cause : undefined
+    const rule = denial?.rule ?? ''
+    if (this.#toldRules.has(rule)) return
+    this.#toldRules.add(rule)
+    const reference = failure.reference ?? newReference()
+    observer.refused({
+      mode,
+      code: failure.code,
+      reference,
+      identity,
+      rule: denial?.rule,
+      reason: denial?.reason,
+    })
+  }
+}

@@ -1,0 +1,173 @@
+// What one identity (a user, or the name of a certificate) may have: streams, requests and associations at once,
+// tunnel sessions, bytes a second and bytes a day. Rules: who is nobody in particular is limited by source alone
+// (admission.ts); where neither bytes nor lifetime are limited, a chunk costs one comparison; an identity is forgotten
+// once nothing of it is open and nothing of its day has to be remembered.
+import type { Limits } from '../config/schema.ts'
+import { GatewayError, type ErrorCode } from '../errors.ts'
+import { Counts, DailyUse } from '../policy/limits.ts'
+import { RecentTable } from '../policy/limits-recent.ts'
+import { TokenBucket } from '../policy/token-bucket.ts'
+import type { Identity } from '../protocol/request.ts'
+import type { Direction } from './observer.ts'
+
+export interface LimitClocks {
+  /** Goes forward, from anywhere. */
+  readonly nowMs: () => number
+  /** Since 1970, UTC. */
+  readonly epochMs: () => number
+}
+
+/** Identities of which bytes are counted. Each has proved who it is, so nobody can fill this. */
+const METERED_MAX = 100_000
+
+export class IdentityLimits {
+  readonly limits: Limits
+  #clocks: LimitClocks
+  #requests = new Counts()
+  #sessions = new Counts()
+  #meters = new RecentTable<ByteMeter>(METERED_MAX)
+
+  constructor(limits: Limits, clocks: LimitClocks) {
+    this.limits = limits
+    this.#clocks = clocks
+  }
+
+  /** For one request or association; takes no place yet. */
+  stay(identity: Identity | undefined): Stay {
+    return new Stay(this, identity && keyOf(identity))
+  }
+
+  /** Takes a place among the tunnel sessions of an identity, or says why there is none. */
+  enterSession(identity: Identity | undefined): ErrorCode | undefined {
+    if (identity === undefined) return undefined
+    return this.#sessions.enter(keyOf(identity), this.limits.sessionsPerIdentity) ? undefined : 'too-many-for-identity'
+  }
+
+  leaveSession(identity: Identity | undefined): void {
+    if (identity !== undefined) this.#sessions.leave(keyOf(identity))
+  }
+
+  /** For a stay. Errors: `too-many-for-identity`, `quota-exceeded`. */
+  enter(key: string): ByteMeter | undefined {
+    const { connectionsPerIdentity, bytesPerSecondPerIdentity, bytesPerDayPerIdentity } = this.limits
+    let meter: ByteMeter | undefined
+    if (bytesPerSecondPerIdentity > 0 || bytesPerDayPerIdentity > 0) {
+      meter = this.#meters.get(key) ?? new ByteMeter(this.limits, this.#clocks)
+      this.#meters.set(key, meter)
+      if (meter.isUsedUp) throw new GatewayError('quota-exceeded', { side: 'client' })
+    }
+    if (!this.#requests.enter(key, connectionsPerIdentity)) throw new GatewayError('too-many-for-identity', { side: 'client' })
+    return meter
+  }
+
+  /** For a stay. */
+  leave(key: string): void {
+    this.#requests.leave(key)
+    if (this.#requests.of(key) === 0 && this.#meters.peek(key)?.isIdle === true) this.#meters.delete(key)
+  }
+}
+
+/** One request's or association's part in the limits of its identity. */
+export class Stay {
+  #owner: IdentityLimits
+  #key: string | undefined
+  #entered = false
+  #meter: ByteMeter | undefined
+  #over: AbortController | undefined
+  #lifetime: NodeJS.Timeout | undefined
+
+  constructor(owner: IdentityLimits, key: string | undefined) {
+    this.#owner = owner
+    this.#key = key
+  }
+
+  /** Takes its place. Errors: `too-many-for-identity`, `quota-exceeded`. */
+  enter(): void {
+    const { lifetimeMs } = this.#owner.limits
+    if (this.#key !== undefined) {
+      this.#meter = this.#owner.enter(this.#key)
+      this.#entered = true
+    }
+    if (this.#meter === undefined && lifetimeMs === 0) return
+    this.#over = new AbortController()
+    this.#meter?.stays.add(this)
+    if (lifetimeMs > 0) this.#lifetime = setTimeout(() => this.end('lifetime-exceeded'), lifetimeMs).unref()
+  }
+
+  /** Ends with a GatewayError as its reason when the stay is over; undefined where nothing can end it. */
+  get over(): AbortSignal | undefined {
+    return this.#over?.signal
+  }
+
+  /** Counts what moved; gives the milliseconds for which this direction has to rest. */
+  spend(direction: Direction, bytes: number): number {
+    return this.#meter === undefined ? 0 : this.#meter.spend(direction, bytes)
+  }
+
+  /** Counts a datagram; false where it has to be dropped instead, since none is ever held. */
+  spendDatagram(direction: Direction, bytes: number): boolean {
+    return this.#meter === undefined || this.#meter.spendDatagram(direction, bytes)
+  }
+
+  end(code: ErrorCode): void {
+    this.#over?.abort(new GatewayError(code, { side: 'client' }))
+  }
+
+  /** Gives its place back. Without effect when repeated, or where it took none. */
+  leave(): void {
+    clearTimeout(this.#lifetime)
+    this.#meter?.stays.delete(this)
+    if (this.#entered && this.#key !== undefined) this.#owner.leave(this.#key)
+    this.#entered = false
+  }
+}
+
+/** The bytes of one identity, over all that it has open. */
+class ByteMeter {
+  readonly stays = new Set<Stay>()
+  #clocks: LimitClocks
+  #up: TokenBucket | undefined
+  #down: TokenBucket | undefined
+  #perDay: number
+  #today = new DailyUse()
+
+  constructor({ bytesPerSecondPerIdentity, bytesPerDayPerIdentity }: Limits, clocks: LimitClocks) {
+    this.#clocks = clocks
+    this.#perDay = bytesPerDayPerIdentity
+    if (bytesPerSecondPerIdentity === 0) return
+    this.#up = new TokenBucket(bytesPerSecondPerIdentity, clocks.nowMs())
+    this.#down = new TokenBucket(bytesPerSecondPerIdentity, clocks.nowMs())
+  }
+
+  get isUsedUp(): boolean {
+    return this.#perDay > 0 && this.#today.add(0, this.#clocks.epochMs()) >= this.#perDay
+  }
+
+  /** Nothing of the day or of the last seconds would be lost with it. */
+  get isIdle(): boolean {
+    const nowMs = this.#clocks.nowMs()
+    const isPaid = this.#up === undefined || (this.#up.debtMs(nowMs) === 0 && this.#down?.debtMs(nowMs) === 0)
+    return isPaid && this.stays.size === 0 && (this.#perDay === 0 || this.#today.add(0, this.#clocks.epochMs()) === 0)
+  }
+
+  spend(direction: Direction, bytes: number): number {
+    if (this.#perDay > 0 && this.#today.add(bytes, this.#clocks.epochMs()) > this.#perDay) {
+      for (const stay of this.stays) stay.end('quota-exceeded')
+    }
+    return this.#bucket(direction)?.spend(bytes, this.#clocks.nowMs()) ?? 0
+  }
+
+  spendDatagram(direction: Direction, bytes: number): boolean {
+    if ((this.#bucket(direction)?.debtMs(this.#clocks.nowMs()) ?? 0) > 0) return false
+    this.spend(direction, bytes)
+    return true
+  }
+
+  #bucket(direction: Direction): TokenBucket | undefined {
+    return direction === 'up' ? this.#up : this.#down
+  }
+}
+
+function keyOf({ kind, name }: Identity): string {
+  return `${kind}:${name}`
+}

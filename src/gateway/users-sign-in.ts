@@ -1,0 +1,99 @@
+// Who may have a password checked, and when. A source that failed waits longer each time, and a name at that source
+// sooner than the rest of it: never the same name elsewhere, so that nobody can lock others out. Rules: no check is
+// made before its wait is over; what waits is bounded for each source; credentials that were right do not wait.
+import { createHmac, randomBytes } from 'node:crypto'
+import { setTimeout as wait } from 'node:timers/promises'
+import { GatewayError } from '../errors.ts'
+import { FailureDelay } from '../policy/failure-delay.ts'
+import { sourceKey } from '../policy/limits.ts'
+import type { Identity } from '../protocol/request.ts'
+import type { Users } from './users.ts'
+
+const FORGET_MS = 10 * 60_000
+const ENTRIES = 10_000
+const STEPS = { firstMs: 250, longestMs: 4_000, forgetMs: FORGET_MS, entries: ENTRIES } as const
+/** Many users share one source behind a NAT: a few that mistype must not slow the others. */
+const FREE_FAILURES_OF_SOURCE = 10
+/** Who would have to wait longer is told to come again instead. */
+const LONGEST_WAIT_MS = 8_000
+const ATTEMPTS_PER_SOURCE = 32
+
+export interface SignInClock {
+  readonly nowMs: () => number
+  readonly wait: (ms: number) => Promise<unknown>
+}
+
+const CLOCK: SignInClock = { nowMs: () => performance.now(), wait: (ms) => wait(ms, undefined, { ref: false }) }
+
+export interface Credentials {
+  readonly name: string
+  readonly password: string
+  /** The address that it comes from. */
+  readonly address: string
+}
+
+export class SignIns {
+  #clock: SignInClock
+  #ofPair = new FailureDelay({ ...STEPS, freeFailures: 0 })
+  #ofSource = new FailureDelay({ ...STEPS, freeFailures: FREE_FAILURES_OF_SOURCE })
+  /** What is being tried, so that a browser's twenty requests with one password are one attempt. */
+  #attempts = new Map<string, Promise<boolean>>()
+  #attemptsOf = new Map<string, number>()
+  #key = randomBytes(32)
+
+  constructor(clock: SignInClock = CLOCK) {
+    this.#clock = clock
+  }
+
+  /**
+   * Undefined where name or password is wrong. Errors: `rate-limited` where this source has too many attempts
+   * waiting or would have to wait too long, `too-many-connections` where too many checks wait in all.
+   */
+  async authenticate(users: Users, { name, password, address }: Credentials): Promise<Identity | undefined> {
+    const identity: Identity = { kind: 'user', name }
+    const credentials = users.keyOf(name, password)
+    if (users.remembers(credentials)) return identity
+    const source = sourceKey(address)
+    const id = `${source} ${credentials}`
+    let attempt = this.#attempts.get(id)
+    if (attempt === undefined) {
+      attempt = this.#attempt(users, name, password, source).finally(() => this.#attempts.delete(id))
+      this.#attempts.set(id, attempt)
+    }
+    return (await attempt) ? identity : undefined
+  }
+
+  async #attempt(users: Users, name: string, password: string, source: string): Promise<boolean> {
+    // Hashed, so that a name is as short as any other and is not kept.
+    const pair = createHmac('sha256', this.#key).update(`${source} ${name}`).digest('base64')
+    const waitMs = this.#reserve(source, pair)
+    const others = this.#attemptsOf.get(source) ?? 0
+    this.#attemptsOf.set(source, others + 1)
+    try {
+      if (waitMs > 0) await this.#clock.wait(waitMs)
+      const isRight = await users.check(name, password)
+      if (isRight) this.#ofPair.succeeded(pair)
+      else {
+        this.#ofPair.failed(pair, this.#clock.nowMs())
+        this.#ofSource.failed(source, this.#clock.nowMs())
+      }
+      return isRight
+    } finally {
+      const left = (this.#attemptsOf.get(source) ?? 1) - 1
+      if (left > 0) this.#attemptsOf.set(source, left)
+      else this.#attemptsOf.delete(source)
+    }
+  }
+
+  /** Milliseconds to wait. Errors: `rate-limited`. */
+  #reserve(source: string, pair: string): number {
+    const nowMs = this.#clock.nowMs()
+    const waitMs = Math.max(this.#ofSource.waitMs(source, nowMs), this.#ofPair.waitMs(pair, nowMs))
+    if (waitMs > LONGEST_WAIT_MS || (this.#attemptsOf.get(source) ?? 0) >= ATTEMPTS_PER_SOURCE) {
+      throw new GatewayError('rate-limited', { side: 'client' })
+    }
+    this.#ofSource.reserve(source, nowMs + waitMs)
+    this.#ofPair.reserve(pair, nowMs + waitMs)
+    return waitMs
+  }
+}

@@ -1,0 +1,91 @@
+// The gateway's live exposure counts, held against the lab's cells for the very same traffic: what the counter says an
+// observer could read is what the lab found clear in captured bytes, no more and no less.
+import { describe, expect, it } from 'vitest'
+import type { Observer as GatewayObserver } from '../../src/gateway/observer.ts'
+import { runName, type LabRun } from '../../src/lab/model.ts'
+import type { Observer } from '../../src/policy/exposure.ts'
+import { Metrics } from '../../src/telemetry/metrics.ts'
+import { samples } from '../support/metrics.ts'
+import { measure } from './measure.ts'
+
+/**
+ * The observers that both measure. The gateway also counts for the exit network, where this version of the lab has no
+ * vantage; neither counts for the resolver. Besides that the two may not differ, so there is no list of exceptions:
+ * `inferable` (who reads a name can resolve it) and `sealed` are no `clear` to either; the client's fingerprint is that
+ * of the application's own ClientHello to both, so an http site has none and the tunnel's outer hello is not counted.
+ */
+const BOTH: readonly Observer[] = ['access-network', 'gateway-operator', 'destination']
+
+/** One set of metrics for each run: all that the gateway tells goes to the latest. */
+class PerRun {
+  readonly taken: Metrics[] = []
+  readonly observer: GatewayObserver = new Proxy(new Metrics('test').observer, {
+    get: (first, name: keyof GatewayObserver) => (this.taken.at(-1)?.observer ?? first)[name],
+  })
+}
+
+function clearIn(run: LabRun): string[] {
+  return run.cells
+    .filter(({ observer, value }) => BOTH.includes(observer) && value === 'clear')
+    .map(({ observer, information }) => `${observer}: ${information}`)
+    .toSorted()
+}
+
+async function countedIn(metrics: Metrics, run: LabRun): Promise<string[]> {
+  const exposed = samples(await metrics.registry.metrics(), 'sightline_exposed_streams_total')
+  return exposed
+    .filter(({ labels }) => BOTH.some((observer) => observer === labels['observer']))
+    .map(({ labels, value }) => {
+      expect([labels['mode'], value]).toEqual([run.mode, 1])
+      return `${labels['observer']}: ${labels['information']}`
+    })
+    .toSorted()
+}
+
+describe('sightline_exposed_streams_total', () => {
+  it('counts one stream for each cell that the lab calls clear, and for no other, in every mode of the gateway', async () => {
+    const metrics = new PerRun()
+    const { result } = await measure({
+      modes: ['http-proxy', 'socks-proxy', 'tunnel'],
+      observer: metrics.observer,
+      progress: () => metrics.taken.push(new Metrics('test')),
+    })
+    expect(result.runs).toHaveLength(8)
+    for (const [index, run] of result.runs.entries()) {
+      const own = metrics.taken[index]
+      if (own === undefined) throw new Error('a run without metrics')
+      expect({ run: runName(run), exposed: await countedIn(own, run) }).toEqual({
+        run: runName(run),
+        exposed: clearIn(run),
+      })
+    }
+  })
+
+  it('counts nothing for a client that goes direct: there is no gateway to count', async () => {
+    const metrics = new PerRun()
+    await measure({
+      modes: ['direct'],
+      observer: metrics.observer,
+      progress: () => metrics.taken.push(new Metrics('test')),
+    })
+    const texts = await Promise.all(metrics.taken.map(({ registry }) => registry.metrics()))
+    expect(texts).toHaveLength(2)
+    expect(texts.flatMap((text) => samples(text, 'sightline_exposed_streams_total'))).toEqual([])
+  })
+
+  it('counts differently once the tunnel has no TLS, as the cells do: it goes by the link’s mode, so the lab sees more', async () => {
+    const metrics = new PerRun()
+    const { result } = await measure({
+      modes: ['tunnel'],
+      schemes: ['http'],
+      observer: metrics.observer,
+      progress: () => metrics.taken.push(new Metrics('test')),
+      faults: { tunnelWithoutTls: true },
+    })
+    const [run] = result.runs
+    const [own] = metrics.taken
+    if (run === undefined || own === undefined) throw new Error('one run was asked for')
+    const counted = await countedIn(own, run)
+    expect(clearIn(run).filter((cell) => !counted.includes(cell))).toContain('access-network: content')
+  })
+})
