@@ -59,7 +59,7 @@ export async function upCommand(args: string[], io: ServiceIo): Promise<number> 
       page: (request) =>
         `hello from the site: ${request.method} ${request.url} reached me from ${request.socket.remoteAddress}\n`,
     })
-    const tries = triesFor(dir)
+    const tries = triesFor(dir, io.env)
     let addresses: readonly ReadyAddress[] = []
     console = await startConsole({
       listen: CONSOLE,
@@ -125,25 +125,27 @@ function upConfig(dir: string): Config {
   })
 }
 
-function triesFor(dir: string): Array<{ what: string; command: string }> {
+function triesFor(dir: string, env: ServiceIo['env']): Array<{ what: string; command: string }> {
+  // An environment that keeps programs from proxies would make these lines go direct, and look as if they had not.
+  const curl = (env['NO_PROXY'] ?? env['no_proxy'] ?? '') === '' ? 'curl' : "curl --noproxy ''"
   const http = `http://localhost:${SITE.ports.http}/`
   const https = `https://localhost:${SITE.ports.https}/`
   const authority = shellWord(path.join(dir, 'ca.crt'))
   return [
-    { what: 'plain HTTP proxy', command: `curl -x http://127.0.0.1:3128 ${http}` },
+    { what: 'plain HTTP proxy', command: `${curl} -x http://127.0.0.1:3128 ${http}` },
     {
       what: 'plain HTTP proxy, site with TLS',
-      command: `curl --cacert ${authority} -x http://127.0.0.1:3128 ${https}`,
+      command: `${curl} --cacert ${authority} -x http://127.0.0.1:3128 ${https}`,
     },
-    { what: 'plain SOCKS proxy', command: `curl --socks5-hostname 127.0.0.1:1080 ${http}` },
+    { what: 'plain SOCKS proxy', command: `${curl} --socks5-hostname 127.0.0.1:1080 ${http}` },
     {
       what: 'encrypted proxy',
-      command: `curl --proxy-cacert ${authority} -x https://localhost:3129 ${http}`,
+      command: `${curl} --proxy-cacert ${authority} -x https://localhost:3129 ${http}`,
     },
-    { what: 'tunnel', command: `curl --socks5-hostname 127.0.0.1:1081 ${http}` },
+    { what: 'tunnel', command: `${curl} --socks5-hostname 127.0.0.1:1081 ${http}` },
     {
       what: 'tunnel, as an HTTP proxy, site with TLS',
-      command: `curl --cacert ${authority} -x http://127.0.0.1:1081 ${https}`,
+      command: `${curl} --cacert ${authority} -x http://127.0.0.1:1081 ${https}`,
     },
     {
       what: 'what each mode has exposed since the start',

@@ -11,7 +11,7 @@ const HASH_BYTES = 32
 const REMEMBER_MS = 5 * 60_000
 const REMEMBERED_MAX = 10_000
 const CHECKS_AT_ONCE = 2
-const CHECKS_WAITING_MAX = 256
+const CHECKS_WAITING_MAX = 128
 
 export interface StoredHash {
   readonly N: number

@@ -4,7 +4,7 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { ERROR_ANSWERS, type ErrorCode } from '../errors.ts'
-import { endToEndFields, fieldValues } from '../protocol/http/fields.ts'
+import { endToEndFields, endToEndTrailers, fieldValues } from '../protocol/http/fields.ts'
 import type { AbsoluteTarget } from '../protocol/http/target.ts'
 import { abort } from '../transport/abort.ts'
 import { splice } from '../transport/splice.ts'
@@ -101,7 +101,7 @@ export function exchange(
   })
   outgoing.on('drain', () => request.resume())
   request.on('end', () => {
-    if (request.rawTrailers.length > 0) outgoing.addTrailers(pairs(endToEndFields(request.rawTrailers)))
+    if (request.rawTrailers.length > 0) outgoing.addTrailers(pairs(endToEndTrailers(request.rawTrailers)))
     outgoing.end()
   })
 }
@@ -146,7 +146,7 @@ function passResponse(incoming: IncomingMessage, response: ServerResponse): void
   response.on('drain', () => incoming.resume())
   incoming.on('end', () => {
     if (!incoming.complete) return cutOff(response)
-    if (incoming.rawTrailers.length > 0) response.addTrailers(pairs(endToEndFields(incoming.rawTrailers)))
+    if (incoming.rawTrailers.length > 0) response.addTrailers(pairs(endToEndTrailers(incoming.rawTrailers)))
     response.end()
   })
   incoming.on('error', () => cutOff(response))

@@ -212,7 +212,8 @@ export class HttpInbound {
   }
 }
 
-/** Other protocols to upgrade to (h2c) are not offered to the origin: the field concerns this hop alone. */
+/** Others (h2c, or with a body) are not offered to the origin: then the field concerns this hop alone. */
 function isWebSocketUpgrade(request: IncomingMessage): boolean {
-  return request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket'
+  const { upgrade, 'content-length': length, 'transfer-encoding': coding } = request.headers
+  return request.method === 'GET' && upgrade?.toLowerCase() === 'websocket' && length === undefined && coding === undefined
 }

@@ -8,6 +8,7 @@ import { formatAddress, parseAddress, unmapAddress } from '../policy/ip-address.
 import type { AssociationClient, AssociationEvents } from '../protocol/association.ts'
 import type { BoundAddress, Destination } from '../protocol/request.ts'
 import { decodeUdpMessage, encodeUdpHeader, type UdpMessage } from '../protocol/socks/udp.ts'
+import { sourceOf } from '../transport/source.ts'
 import { bindUdpInRange } from '../transport/udp-ports.ts'
 import type { UdpSocket } from '../transport/udp-socket.ts'
 
@@ -28,9 +29,11 @@ export async function openSocksRelay(
   options: SocksRelayOptions,
   events: AssociationEvents,
 ): Promise<SocksRelay> {
-  const { localAddress, remoteAddress } = options.control
-  if (localAddress === undefined || remoteAddress === undefined) throw cancelled()
-  const client = unmapped(remoteAddress)
+  const { localAddress } = options.control
+  // Behind a balancer, the address that its PROXY header gave: datagrams do not come through it.
+  const source = sourceOf(options.control)
+  if (localAddress === undefined || source === '') throw cancelled()
+  const client = unmapped(source)
   const relay = new SocksRelay(options.control, client, announcedPort(options.announced, client), events)
   const toRelay = { message: (bytes: Buffer, from: BoundAddress): void => relay.received(bytes, from) }
   const socket = await bindUdpInRange(unmapped(localAddress), options.ports, options.random, toRelay)

@@ -65,7 +65,9 @@ export function parseEgressRules(config: EgressConfig): EgressPolicies {
   const identities = new Map<string, EgressPolicy>()
   for (const [name, own] of Object.entries(config.identities ?? {})) {
     const rules = (list: 'allow' | 'deny'): EgressRule[] =>
-      own[list].map((text, index) => parseRule(text, `identity.${list}[${index}]`, `identities.${name}.${list}[${index}]`))
+      own[list].map((text, index) =>
+        parseRule(text, `identity.${list}[${index}]`, `identities.${name}.${list}[${index}]`),
+      )
     identities.set(name, {
       mode: general.mode,
       allow: [...general.allow, ...rules('allow')],
@@ -77,7 +79,10 @@ export function parseEgressRules(config: EgressConfig): EgressPolicies {
 }
 
 /** The law for an identity: the general one with its own rules, read once when the config was. */
-export function policyFor(policies: EgressPolicies, identity: { readonly name: string } | undefined): EgressPolicy {
+export function policyFor(
+  policies: EgressPolicies,
+  identity: { readonly name: string } | undefined,
+): EgressPolicy {
   return identity === undefined ? policies : (policies.identities.get(identity.name) ?? policies)
 }
 

@@ -16,7 +16,13 @@ import {
   unmapAddress,
 } from './ip-address.ts'
 
-export { type EgressConfig, type EgressPolicies, type EgressPolicy, parseEgressRules, policyFor } from './egress-rules.ts'
+export {
+  type EgressConfig,
+  type EgressPolicies,
+  type EgressPolicy,
+  parseEgressRules,
+  policyFor,
+} from './egress-rules.ts'
 export { normalizeHost } from './host.ts'
 
 type EgressDenial = 'denied-range' | 'denied-rule' | 'not-allowed' | 'own-listener'
@@ -73,7 +79,8 @@ export function judgeAddress(
   },
 ): EgressVerdict {
   const target: Target = { host: normalizeHost(asked.host), port: asked.port, ...spellings(asked.address) }
-  const local = (): AddressBytes[] => (asked.localAddresses ?? []).flatMap((address) => spellings(address).denyAs)
+  const local = (): AddressBytes[] =>
+    (asked.localAddresses ?? []).flatMap((address) => spellings(address).denyAs)
   if (
     asked.own.some((listener) => listener.port === asked.port && listensOn(listener, target.denyAs, local))
   ) {

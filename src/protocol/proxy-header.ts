@@ -65,10 +65,10 @@ function decodeBinary(bytes: Uint8Array): ProxyHeader | undefined {
   const addressBytes = view.getUint16(14)
   const length = V2_FIXED_BYTES + addressBytes
   if (length > MAX_HEADER_BYTES) throw invalid('it is too long')
-  const needed = neededBytes(bytes[13]!)
-  if (command === V2_PROXY && addressBytes < needed) throw invalid('it has no room for its addresses')
+  // With LOCAL, family and addresses are to be ignored, whatever they are.
+  const needed = command === V2_LOCAL ? 0 : neededBytes(bytes[13]!)
+  if (addressBytes < needed) throw invalid('it has no room for its addresses')
   if (bytes.length < length) return undefined
-  if (command === V2_LOCAL) return { length, source: undefined }
   const addresses = bytes.subarray(V2_FIXED_BYTES)
   if (needed === V2_INET_BYTES) return { length, source: { address: formatBytes(addresses, 4), port: view.getUint16(24) } }
   if (needed === V2_INET6_BYTES) return { length, source: { address: formatBytes(addresses, 16), port: view.getUint16(48) } }

@@ -8,7 +8,12 @@ export type DnsOutcome = { readonly addresses: readonly string[] } | { readonly 
 interface Entry {
   readonly outcome: DnsOutcome
   readonly untilMs: number
+  /** When it was last put at the end of the line. */
+  usedMs: number
 }
+
+/** A hit moves its entry at most so often: taking it out and putting it back is what costs. */
+const MOVE_MS = 1_000
 
 export class DnsCache {
   #maxEntries: number
@@ -21,16 +26,19 @@ export class DnsCache {
     this.#now = now
   }
 
-  get size(): number {
-    return this.#entries.size
-  }
-
   find(name: string): DnsOutcome | undefined {
     const entry = this.#entries.get(name)
     if (entry === undefined) return undefined
-    this.#entries.delete(name)
-    if (this.#now() >= entry.untilMs) return undefined
-    this.#entries.set(name, entry)
+    const nowMs = this.#now()
+    if (nowMs >= entry.untilMs) {
+      this.#entries.delete(name)
+      return undefined
+    }
+    if (nowMs - entry.usedMs >= MOVE_MS) {
+      entry.usedMs = nowMs
+      this.#entries.delete(name)
+      this.#entries.set(name, entry)
+    }
     return entry.outcome
   }
 
@@ -41,6 +49,7 @@ export class DnsCache {
       const oldest = this.#entries.keys().next()
       if (oldest.done !== true) this.#entries.delete(oldest.value)
     }
-    this.#entries.set(name, { outcome, untilMs: this.#now() + forMs })
+    const nowMs = this.#now()
+    this.#entries.set(name, { outcome, untilMs: nowMs + forMs, usedMs: nowMs })
   }
 }

@@ -1,11 +1,11 @@
 // DNS rebinding against a real look-up: a server whose answers for one name change from public to private between two
 // questions, with a time to live of 0. Rule to hold: what is dialled is the answer that was judged, in every order of
 // answers, and a name is asked for once for each connection.
-import net from 'node:net'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { configSchema, type ConfigInput } from '../../src/config/schema.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
+import { watchDials, type DialWatch } from '../support/dial-watch.ts'
 import { startDnsServer, type DnsReply, type DnsServer } from '../support/dns-server.ts'
 import { eventually } from '../support/eventually.ts'
 import { connectHead } from '../support/through.ts'
@@ -16,17 +16,16 @@ const PUBLIC_SIX = '2606:2800:21f::14'
 
 let dns: DnsServer
 let victim: RawOrigin
-let dialled: string[] = []
+let watch: DialWatch
 const close: Array<() => unknown> = []
 
 beforeEach(async () => {
-  dialled = []
   dns = await startDnsServer()
   victim = await startRawOrigin()
   close.push(
     () => dns[Symbol.asyncDispose](),
     () => victim[Symbol.asyncDispose](),
-    () => vi.restoreAllMocks(),
+    () => watch[Symbol.dispose](),
   )
 })
 afterEach(async () => {
@@ -48,18 +47,13 @@ async function gateway(
   })
   close.push(() => started.destroy())
   const port = started.addresses[0]?.address.port ?? 0
-  const connect = net.Socket.prototype.connect
-  vi.spyOn(net.Socket.prototype, 'connect').mockImplementation(function (
-    this: net.Socket,
-    ...args: unknown[]
-  ) {
-    const [first] = args.flat() as [net.TcpNetConnectOpts]
-    if (first.port !== port) dialled.push(first.host ?? '')
-    if (first.host !== PUBLIC && first.host !== PUBLIC_SIX)
-      return Reflect.apply(connect, this, args) as net.Socket
-    return this.destroy(Object.assign(new Error('refused by the test'), { code: 'ECONNREFUSED' }))
-  })
+  watch = watchDials([port])
   return port
+}
+
+/** The addresses that were dialled, in order. */
+function hosts(): string[] {
+  return watch.dialled.map((dial) => dial.split(' ')[0] ?? '')
 }
 
 async function askFor(port: number, host: string): Promise<string | undefined> {
@@ -88,7 +82,7 @@ describe('a name whose answer changes', () => {
     expect(codes).toEqual(
       Array.from({ length: 3 }, () => ['connection-refused', 'destination-denied']).flat(),
     )
-    expect(dialled).toEqual([PUBLIC, PUBLIC, PUBLIC])
+    expect(hosts()).toEqual([PUBLIC, PUBLIC, PUBLIC])
     expect(dns.asked.filter(({ type }) => type === 'A').length).toBe(6)
     expect(victim.wires).toEqual([])
   })
@@ -101,7 +95,7 @@ describe('a name whose answer changes', () => {
     const port = await gateway()
     dns.reply = ({ type }) => ({ addresses: type === 'A' ? a : aaaa, ttlSeconds: 0 })
     expect(await askFor(port, 'both.test')).toBe('connection-refused')
-    expect(dialled).toEqual(expected)
+    expect(hosts()).toEqual(expected)
     expect(victim.wires).toEqual([])
   })
 
@@ -113,10 +107,10 @@ describe('a name whose answer changes', () => {
         ? { addresses: [PUBLIC_SIX], ttlSeconds: 0 }
         : { addresses: ['127.0.0.1'], after: gate.promise }
     const asking = askFor(port, 'late.test')
-    await eventually(() => expect(dialled).toEqual([PUBLIC_SIX]))
+    await eventually(() => expect(hosts()).toEqual([PUBLIC_SIX]))
     gate.resolve()
     expect(await asking).toBe('connection-refused')
-    expect(dialled).toEqual([PUBLIC_SIX])
+    expect(hosts()).toEqual([PUBLIC_SIX])
     expect(victim.wires).toEqual([])
   })
 
@@ -126,14 +120,14 @@ describe('a name whose answer changes', () => {
     expect(await askFor(port, 'kept.test')).toBe('destination-denied')
     expect(await askFor(port, 'kept.test')).toBe('destination-denied')
     expect(dns.asked.length).toBe(2)
-    expect([dialled, victim.wires]).toEqual([[], []])
+    expect([hosts(), victim.wires]).toEqual([[], []])
   })
 
   it('is not lifted by a rule that allows the name', async () => {
     const port = await gateway({ allow: ['rebind.test', '*'] })
     dns.reply = inTurn(['127.0.0.1'])
     expect(await askFor(port, 'rebind.test')).toBe('destination-denied')
-    expect([dialled, victim.wires]).toEqual([[], []])
+    expect([hosts(), victim.wires]).toEqual([[], []])
   })
 })
 
@@ -141,6 +135,6 @@ it('a name that may be reached is reached, where a rule allows its address', asy
   const port = await gateway({ allow: ['127.0.0.0/8'] })
   dns.reply = inTurn(['127.0.0.1'])
   expect(await askFor(port, 'fine.test')).toBe(undefined)
-  expect(dialled).toEqual(['127.0.0.1'])
+  expect(hosts()).toEqual(['127.0.0.1'])
   expect((await victim.wire()).ending).toBe(undefined)
 })

@@ -2,8 +2,9 @@
 // nothing is dialled for it. The proof is twofold: every dial of this process is seen, and a listener on the port that
 // all rows ask for, on every address of this machine, sees no connection.
 import net from 'node:net'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ERROR_ANSWERS } from '../../src/errors.ts'
+import { watchDials, type DialWatch } from '../support/dial-watch.ts'
 import { sum } from '../support/metrics.ts'
 import {
   PUBLIC_ADDRESS,
@@ -23,8 +24,8 @@ let stack: Stack
 let listener: net.Server
 let port: number
 let seenByListener = 0
-/** `address port` of every dial that does not go to a listener of the stack itself. */
-let dialled: string[] = []
+/** Every dial that does not go to a listener of the stack itself. */
+let watch: DialWatch
 
 beforeAll(async () => {
   stack = await startStack({ egress: SSRF_EGRESS, resolve: ssrfResolve() })
@@ -34,29 +35,13 @@ beforeAll(async () => {
   })
   await new Promise<void>((resolve) => listener.listen({ host: '::', port: 0 }, resolve))
   port = (listener.address() as net.AddressInfo).port
-  watchDials()
+  watch = watchDials(Object.values(stack.ports))
 })
 afterAll(async () => {
-  vi.restoreAllMocks()
+  watch[Symbol.dispose]()
   await new Promise((resolve) => listener.close(resolve))
   await stack[Symbol.asyncDispose]()
 })
-
-/** Sees every dial; only this machine's listener is ever reached, so that a defect here reaches out to nobody. */
-function watchDials(): void {
-  const own = new Set<number>(Object.values(stack.ports))
-  const connect = net.Socket.prototype.connect
-  vi.spyOn(net.Socket.prototype, 'connect').mockImplementation(function (
-    this: net.Socket,
-    ...args: unknown[]
-  ) {
-    const [first] = args.flat() as [net.TcpNetConnectOpts]
-    if (own.has(first.port)) return Reflect.apply(connect, this, args) as net.Socket
-    dialled.push(`${first.host} ${first.port}`)
-    if (first.host === '127.0.0.1' || first.host === '::1') return Reflect.apply(connect, this, args) as net.Socket
-    return this.destroy(Object.assign(new Error('refused by the test'), { code: 'ECONNREFUSED' }))
-  })
-}
 
 interface SsrfWay {
   readonly name: string
@@ -157,7 +142,7 @@ describe('the SSRF table', () => {
   })
 
   it.each(SSRF_WAYS)('is refused, and nothing dialled: $name', { timeout: 60_000 }, async (way) => {
-    dialled = []
+    watch.dialled.length = 0
     const offences: string[] = []
     for (let at = 0; at < SSRF_ROWS.length; at += AT_ONCE) {
       const found = await Promise.all(SSRF_ROWS.slice(at, at + AT_ONCE).map((row) => offence(way, row)))
@@ -167,12 +152,12 @@ describe('the SSRF table', () => {
     const publicOnly = SSRF_ROWS.some((row) => row.dials !== undefined && way.encode(row) !== undefined)
       ? [`${PUBLIC_ADDRESS} ${port}`]
       : []
-    expect([...new Set(dialled)]).toEqual(publicOnly)
+    expect([...new Set(watch.dialled)]).toEqual(publicOnly)
     expect(seenByListener).toBe(0)
   })
 
   it('would have been seen by the listener and by the watch', async () => {
-    dialled = []
+    watch.dialled.length = 0
     for (const host of ['127.0.0.1', '::1']) {
       await new Promise<void>((resolve) =>
         net
@@ -181,7 +166,7 @@ describe('the SSRF table', () => {
           .resume(),
       )
     }
-    expect(dialled).toEqual([`127.0.0.1 ${port}`, `::1 ${port}`])
+    expect(watch.dialled).toEqual([`127.0.0.1 ${port}`, `::1 ${port}`])
     expect(seenByListener).toBe(2)
   })
 

@@ -3,7 +3,7 @@
 import { writeFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { configSchema, type ConfigInput } from '../../src/config/schema.ts'
-import { GatewayError } from '../../src/errors.ts'
+import type { GatewayError } from '../../src/errors.ts'
 import { hashPassword } from '../../src/gateway/users.ts'
 import {
   judgeAddress,
@@ -138,12 +138,10 @@ describe('a gateway with them', () => {
       return (await wire.untilText('\r\n\r\n')).includes('HTTP/1.1 200')
     }
     expect(await ask()).toBe(false)
-    const [{ config: tunnel } = { config: undefined }] = stack.gateway.addresses.filter(
-      ({ mode }) => mode === 'tunnel',
-    )
+    const tunnel = stack.gateway.addresses.find(({ mode }) => mode === 'tunnel')?.config
     stack.gateway.reload(
       configSchema.parse({
-        inbounds: [tunnel],
+        inbounds: tunnel === undefined ? [] : [tunnel],
         egress: { identities: { client: { allow: ['127.0.0.1'] } } },
       }),
     )

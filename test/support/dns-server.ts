@@ -1,7 +1,7 @@
 // A DNS server on loopback (UDP) whose answers a test decides, question by question. Rule: it keeps every question, so
 // that a test can say what was asked and how often; whatever it holds back it gives when the test says so.
 import dgram from 'node:dgram'
-import net, { type AddressInfo } from 'node:net'
+import net from 'node:net'
 
 export interface DnsQuestionAsked {
   readonly name: string
@@ -36,7 +36,7 @@ export async function startDnsServer(reply: DnsServer['reply'] = () => ({})): Pr
   const asked: DnsQuestionAsked[] = []
   await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve))
   const server: DnsServer = {
-    address: `127.0.0.1:${(socket.address() as AddressInfo).port}`,
+    address: `127.0.0.1:${socket.address().port}`,
     asked,
     reply,
     [Symbol.asyncDispose]: () => new Promise((resolve) => socket.close(() => resolve())),

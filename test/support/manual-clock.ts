@@ -17,7 +17,7 @@ export class ManualClock implements Clock {
 
   /** How long each open wait still has, shortest first. */
   get waits(): number[] {
-    return this.#waits.map(({ atMs }) => atMs - this.nowMs).sort((one, other) => one - other)
+    return this.#waits.map(({ atMs }) => atMs - this.nowMs).toSorted((one, other) => one - other)
   }
 
   /** Moves on, calling what comes due on the way, in its order. */
@@ -26,7 +26,7 @@ export class ManualClock implements Clock {
     for (;;) {
       const [next] = this.#waits
         .filter(({ atMs }) => atMs <= untilMs)
-        .sort((one, other) => one.atMs - other.atMs)
+        .toSorted((one, other) => one.atMs - other.atMs)
       if (next === undefined) break
       this.#waits = this.#waits.filter((other) => other !== next)
       this.nowMs = next.atMs

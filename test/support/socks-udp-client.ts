@@ -77,6 +77,8 @@ export interface AssociateOptions {
   readonly from?: string
   /** DST.ADDR and DST.PORT in hex; all zeros by default. 'own' announces the port of the socket. */
   readonly announce?: string
+  /** What a balancer in front says first. */
+  readonly preface?: string
 }
 
 export interface Answer {
@@ -93,8 +95,10 @@ export async function askSocks5(
   command: number,
   destination: string,
   host = '127.0.0.1',
+  preface = '',
 ): Promise<Answer> {
   const control = await Wire.connect(port, host)
+  if (preface !== '') control.send(preface)
   control.send(Buffer.from(`05010005${hex(command)}00${destination}`, 'hex'))
   await control.untilBytes(6)
   const length = control.received[5] === 4 ? 24 : 12
@@ -121,7 +125,7 @@ export class SocksUdpClient implements AsyncDisposable {
     const { host = '127.0.0.1', from = host, announce = '01000000000000' } = options
     const peer = await UdpPeer.bind(from)
     const destination = announce === 'own' ? `0100000000${hex(peer.port, 4)}` : announce
-    const answer = await askSocks5(port, 3, destination, host)
+    const answer = await askSocks5(port, 3, destination, host, options.preface)
     if (answer.reply !== 0) {
       answer.control.socket.destroy()
       await peer[Symbol.asyncDispose]()

@@ -210,7 +210,8 @@ describe('a look-up', () => {
       })
     }
     expect(await resolver().resolve('a.test', 60_000)).toEqual([SIX, FOUR])
-    expect(hashing).toBeGreaterThan(12)
+    // A look-up behind them in the pool would end with the last four.
+    expect(hashing).toBeGreaterThan(4)
     await done.promise
   })
 })
@@ -266,6 +267,7 @@ describe('the cache', () => {
     const names = resolver({ cacheEntries: 2 })
     await names.resolve('a.test', 1_000)
     await names.resolve('b.test', 1_000)
+    clock.advance(1_000)
     expect(names.lookup('a.test', 1_000)).toEqual([SIX, FOUR])
     await names.resolve('c.test', 1_000)
     const known = ['a.test', 'b.test', 'c.test'].map((name) => Array.isArray(names.lookup(name, 1_000)))

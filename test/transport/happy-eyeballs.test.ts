@@ -244,81 +244,89 @@ describe('the error', () => {
     [
       'of the first attempt that failed',
       'connection-refused',
-      (it) => {
-        it.start([SIX[0]!, FOUR[0]!])
-        it.fail(SIX[0]!)
-        it.fail(FOUR[0]!, 'EHOSTUNREACH')
+      (race) => {
+        race.start([SIX[0]!, FOUR[0]!])
+        race.fail(SIX[0]!)
+        race.fail(FOUR[0]!, 'EHOSTUNREACH')
       },
     ],
     [
       'but a family without a route says nothing',
       'connection-refused',
-      (it) => {
-        it.start([SIX[0]!, FOUR[0]!])
-        it.fail(SIX[0]!, 'ENETUNREACH')
-        it.fail(FOUR[0]!)
+      (race) => {
+        race.start([SIX[0]!, FOUR[0]!])
+        race.fail(SIX[0]!, 'ENETUNREACH')
+        race.fail(FOUR[0]!)
       },
     ],
     [
       'unless neither has one',
       'network-unreachable',
-      (it) => {
-        it.start([SIX[0]!, FOUR[0]!])
-        it.fail(SIX[0]!, 'ENETUNREACH')
-        it.fail(FOUR[0]!, 'ENETUNREACH')
+      (race) => {
+        race.start([SIX[0]!, FOUR[0]!])
+        race.fail(SIX[0]!, 'ENETUNREACH')
+        race.fail(FOUR[0]!, 'ENETUNREACH')
       },
     ],
     [
       'of the policy where nothing was dialled',
       'destination-denied',
-      (it) => {
-        it.denied.add(SIX[0]!).add(FOUR[0]!)
-        it.start([SIX[0]!, FOUR[0]!])
+      (race) => {
+        race.denied.add(SIX[0]!).add(FOUR[0]!)
+        race.start([SIX[0]!, FOUR[0]!])
+      },
+    ],
+    [
+      'of the policy, too, where the other family cannot be dialled from here',
+      'destination-denied',
+      (race) => {
+        race.denied.add(FOUR[0]!)
+        race.start([SIX[0]!, FOUR[0]!], { localAddress: '127.0.0.1' })
       },
     ],
     [
       'of the dial where something was',
       'connection-refused',
-      (it) => {
-        it.denied.add(SIX[0]!)
-        it.start([SIX[0]!, FOUR[0]!])
-        it.fail(FOUR[0]!)
+      (race) => {
+        race.denied.add(SIX[0]!)
+        race.start([SIX[0]!, FOUR[0]!])
+        race.fail(FOUR[0]!)
       },
     ],
     [
       'dial-timeout at the deadline',
       'dial-timeout',
-      (it) => {
-        it.start([SIX[0]!, FOUR[0]!])
-        it.clock.advance(10_000)
+      (race) => {
+        race.start([SIX[0]!, FOUR[0]!])
+        race.clock.advance(10_000)
       },
     ],
     [
       'name-lookup-failed where it falls on the look-up',
       'name-lookup-failed',
-      (it) => {
-        it.start(new Promise(() => {}))
-        it.clock.advance(10_000)
+      (race) => {
+        race.start(new Promise(() => {}))
+        race.clock.advance(10_000)
       },
     ],
-    ['name-not-found where there is no address', 'name-not-found', (it) => it.start([])],
-    ['of the look-up', 'name-not-found', (it) => it.start(lookup('name-not-found'))],
+    ['name-not-found where there is no address', 'name-not-found', (race) => race.start([])],
+    ['of the look-up', 'name-not-found', (race) => race.start(lookup('name-not-found'))],
     [
       'of the client that went',
       'stream-cancelled',
-      (it) => {
-        it.start([SIX[0]!, FOUR[0]!])
-        it.clock.advance(250)
-        it.gone.abort()
+      (race) => {
+        race.start([SIX[0]!, FOUR[0]!])
+        race.clock.advance(250)
+        race.gone.abort()
       },
     ],
     [
       'of the client that was gone before',
       'stream-cancelled',
-      (it) => {
-        it.gone.abort()
-        it.start([SIX[0]!])
-        expect(it.dialled).toEqual([])
+      (race) => {
+        race.gone.abort()
+        race.start([SIX[0]!])
+        expect(race.dialled).toEqual([])
       },
     ],
   ])('is that %s', async (_, code, steps) => {

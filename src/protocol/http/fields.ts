@@ -29,11 +29,25 @@ export function fieldValues(rawFields: RawFields, name: string): string[] {
   return values
 }
 
+/** Framing and routing cannot be made a matter of one hop: who lists them in Connection would change the message. */
+const NEVER_BY_CONNECTION: ReadonlySet<string> = new Set(['content-length', 'host', 'trailer'])
+
+/** Fields that a trailer section may not hold (RFC 9110 section 6.5.1): they frame, route or authenticate. */
+const NEVER_IN_TRAILERS = ['content-length', 'host', 'trailer', 'authorization', 'cookie', 'content-encoding', 'content-type', 'content-range', 'max-forwards', 'expect']
+
+/** What of a trailer section goes on. */
+export function endToEndTrailers(rawTrailers: RawFields): string[] {
+  return endToEndFields(rawTrailers, NEVER_IN_TRAILERS)
+}
+
 /** The end-to-end fields: without those of RFC 9110 section 7.6.1, those that Connection names, and `alsoDrop`. */
 export function endToEndFields(rawFields: RawFields, alsoDrop: readonly string[] = []): string[] {
   const dropped = new Set([...HOP_BY_HOP, ...alsoDrop])
   for (const value of fieldValues(rawFields, 'connection')) {
-    for (const option of value.split(',')) dropped.add(option.trim().toLowerCase())
+    for (const option of value.split(',')) {
+      const name = option.trim().toLowerCase()
+      if (!NEVER_BY_CONNECTION.has(name)) dropped.add(name)
+    }
   }
   const kept: string[] = []
   for (const [name, value] of fieldPairs(rawFields))

@@ -32,8 +32,7 @@ export function inSocks({ up, down }: Streams, name = 'site.example'): Streams {
 
 export const UPGRADE_HEAD =
   'GET /tunnel HTTP/1.1\r\nHost: gateway.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\r\n'
-const UPGRADE_ANSWER =
-  'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'
+const UPGRADE_ANSWER = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'
 
 /** A tunnel session: each side's mux frames as binary messages, the client's masked (RFC 6455 section 5.2). */
 export function inTunnel(frames: {
