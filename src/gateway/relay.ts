@@ -107,9 +107,10 @@ class Relay implements Watched {
 
   #breakOff(error: GatewayError): void {
     if (this.#done) return
+    // First, since what is aborted may say so in the same turn, which is not why it ended.
+    this.#finish(error)
     abort(this.#client, error)
     abort(this.#upstream, error)
-    this.#finish(error)
   }
 
   #finish(error: GatewayError | undefined): void {

@@ -14,6 +14,10 @@ export interface PooledOptions extends http.RequestOptions {
 }
 
 const IDLE_ORIGINS_MAX = 4
+/** What an origin gets to end its side too. */
+const ORIGIN_END_MS = 2_000
+/** What an origin gets to end its own direction. */
+const CLOSE_GRACE_MS = 1_000
 
 export class OriginPool extends http.Agent {
   #idle = new Set<Duplex>()
@@ -31,7 +35,10 @@ export class OriginPool extends http.Agent {
   /** Ends what is idle; what is in use ends with its request. */
   close(): void {
     this.#closed = true
-    for (const near of this.#idle) near.destroy()
+    for (const near of this.#idle) {
+      near.end()
+      setTimeout(() => near.destroy(), CLOSE_GRACE_MS).unref()
+    }
   }
 
   override getName(options?: http.RequestOptions): string {
@@ -49,18 +56,26 @@ export class OriginPool extends http.Agent {
   override keepSocketAlive(near: Duplex): boolean {
     if (this.#closed || near.readableEnded || !near.writable) return false
     this.#idle.add(near)
-    near.once('end', destroyThis)
+    near.once('end', endThis)
     near.once('close', () => this.#idle.delete(near))
     return true
   }
 
   override reuseSocket(near: Duplex, request: http.ClientRequest): void {
     request.reusedSocket = true
-    near.off('end', destroyThis)
+    near.off('end', endThis)
     this.#idle.delete(near)
   }
 }
 
-function destroyThis(this: Duplex): void {
-  this.destroy()
+/** The origin has ended; so does this side. Destroyed alone, it would count as broken off, and be reset. */
+function endThis(this: Duplex): void {
+  this.end(() => this.destroy())
+}
+
+function endInOrder(near: Duplex): void {
+  const timer = setTimeout(() => near.destroy(), ORIGIN_END_MS).unref()
+  near.once('close', () => clearTimeout(timer))
+  near.end()
+  near.resume()
 }

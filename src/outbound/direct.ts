@@ -13,6 +13,8 @@ export interface DirectOptions {
   readonly lookup?: Lookup | undefined
   /** Throws `destination-denied` where the egress rules refuse the address. */
   readonly judge: (request: DialRequest, address: string) => void
+  /** Throws `destination-denied` where the egress rules refuse a name for what its addresses are together. */
+  readonly judgeAnswer?: ((request: DialRequest, addresses: readonly string[]) => void) | undefined
   /** Address of this machine to dial from. */
   readonly localAddress?: string | undefined
   /** How long one address may take before the next is tried beside it. */
@@ -28,11 +30,12 @@ export class DirectOutbound implements Outbound {
 
   /** Addresses that are refused are passed over; `destination-denied` where none is left. */
   async dial(request: DialRequest): Promise<Dialled> {
-    const { dialMs, judge, localAddress, attemptDelayMs } = this.#options
+    const { dialMs, judge, judgeAnswer, localAddress, attemptDelayMs } = this.#options
     const socket = await connectToFirst(this.#find(request.destination.host), {
       port: request.destination.port,
       withinMs: dialMs,
       signal: request.signal,
+      screen: judgeAnswer && ((addresses) => judgeAnswer(request, addresses)),
       admit: (address) => judge(request, address),
       localAddress,
       attemptDelayMs,

@@ -25,7 +25,7 @@ export {
 } from './egress-rules.ts'
 export { normalizeHost } from './host.ts'
 
-type EgressDenial = 'denied-range' | 'denied-rule' | 'not-allowed' | 'own-listener'
+type EgressDenial = 'mixed-answer' | 'denied-range' | 'denied-rule' | 'not-allowed' | 'own-listener'
 
 /**
  * `rule`: `allow[2]`, `identity.deny[0]`, or `own-listener`, `built-in`, `allow-only`, `default` where no written rule
@@ -99,6 +99,23 @@ export function judgeAddress(
   if (allowed !== undefined) return { allowed: true, rule: allowed.id }
   if (policy.allowOnly) return { allowed: false, rule: 'allow-only', reason: 'not-allowed' }
   return { allowed: true, rule: 'default' }
+}
+
+/**
+ * Of a whole answer of the look-up, before any of it is dialled: a name that leads to the public network and into a
+ * special-purpose range at once is refused outright, since an honest name does one or the other, and an attacker's does
+ * both (rebinding, split answers). Addresses that a rule lifts are as good as public ones.
+ */
+export function judgeAnswer(
+  policy: EgressPolicy,
+  asked: { readonly host: string; readonly port: number; readonly addresses: readonly string[] },
+): EgressVerdict {
+  const { addresses, ...rest } = asked
+  const verdicts = addresses.map((address) => judgeAddress(policy, { ...rest, address, own: [] }))
+  const denied = verdicts.find((verdict) => !verdict.allowed && verdict.reason === 'denied-range')
+  const isPublic = addresses.some((address) => classifyAddress(address).global)
+  if (denied === undefined || denied.allowed || !isPublic) return { allowed: true, rule: 'default' }
+  return { allowed: false, rule: denied.rule, reason: 'mixed-answer' }
 }
 
 /** Translated forms: the packets go to that IPv4 host itself. The tunnel forms only pass through theirs. */

@@ -14,6 +14,8 @@ export interface ConnectOptions {
   /** For the look-up and every attempt together. */
   readonly withinMs: number
   readonly signal: AbortSignal
+  /** Throws where no address of the name may be dialled; called with all that are known, whenever there are more. */
+  readonly screen?: ((addresses: readonly string[]) => void) | undefined
   /** Throws where an address must not be dialled; called right before it would be. */
   readonly admit: (address: string) => void
   /** Address of this machine to dial from; addresses of the other family then cannot be reached. */
@@ -49,6 +51,7 @@ class Race {
   #isLookingUp = false
   #isSettled = false
   #hasDialled = false
+  #known: readonly string[] = []
   #refusal: GatewayError | undefined
   #failure: GatewayError | undefined
   #stopDeadline: () => void
@@ -76,6 +79,7 @@ class Race {
 
   #onFound = (found: Found): void => {
     if (!('later' in found)) return this.#arrived(found)
+    if (!this.#screened(found.addresses)) return
     this.#queue.add(found.addresses)
     found.later.then((addresses) => this.#arrived(addresses), this.#onLookupFailed)
     this.#advance()
@@ -91,9 +95,23 @@ class Race {
   /** The last addresses that there will be. */
   #arrived(addresses: readonly string[]): void {
     this.#isLookingUp = false
-    if (this.#isSettled) return
+    if (this.#isSettled || !this.#screened(addresses)) return
     this.#queue.add(addresses)
     if (this.#stopDelay === undefined) this.#advance()
+  }
+
+  /** False where the answer as a whole is refused: then everything ends, attempts under way too. */
+  #screened(addresses: readonly string[]): boolean {
+    const { screen } = this.#options
+    if (screen === undefined) return true
+    this.#known = this.#known.length === 0 ? addresses : [...this.#known, ...addresses]
+    try {
+      if (this.#known.length > 1) screen(this.#known)
+      return true
+    } catch (thrown) {
+      this.#fail(toGatewayError(thrown, 'self'))
+      return false
+    }
   }
 
   /** Starts the next attempt that is admitted. Without one, and without anything to wait for, it is over. */

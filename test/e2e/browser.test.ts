@@ -88,7 +88,8 @@ describe.skipIf(isMissing('chromium'))('chromium (needs chromium)', () => {
       expect(dom).toContain(`data-result="${OBJECTS} loaded, 0 failed"`)
       const targets = origin.requests.slice(seenBefore).map(({ url }) => url)
       const wanted = ['/', ...Array.from({ length: OBJECTS }, (_, number) => `/image/${number}`)]
-      expect(targets.toSorted()).toEqual(wanted.toSorted())
+      expect(targets.length).toBe(wanted.length)
+      expect(new Set(targets)).toEqual(new Set(wanted))
       await eventually(async () => {
         const metrics = await stack.gatewayMetrics()
         expect(sum(metrics, 'sightline_streams', { mode })).toBe(0)
@@ -105,6 +106,6 @@ describe.skipIf(isMissing('chromium'))('chromium (needs chromium)', () => {
     const modes = samples(await stack.gatewayMetrics(), 'sightline_streams_total').map(
       ({ labels }) => labels['mode'],
     )
-    expect([...new Set(modes)].toSorted()).toEqual(['socks-proxy', 'tunnel'])
+    expect(new Set(modes)).toEqual(new Set(['socks-proxy', 'tunnel']))
   })
 })

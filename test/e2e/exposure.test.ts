@@ -34,9 +34,9 @@ afterAll(async () => {
 const bodyOf = (request: http.ClientRequest): Promise<string> =>
   new Promise((resolve, reject) => {
     request.on('error', reject)
-    request.on('response', async (response) =>
-      resolve((await response.setEncoding('utf8').toArray()).join('')),
-    )
+    request.on('response', (response) => {
+      response.setEncoding('utf8').toArray().then((parts) => resolve(parts.join('')), reject)
+    })
     request.end()
   })
 

@@ -22,7 +22,7 @@ async function ticketOf(certificate: string, key: string): Promise<Buffer> {
   const ticket = new Promise<Buffer>((resolve) => client.socket.once('session', resolve))
   client.send(UPGRADE)
   await client.untilText(' 101 ')
-  return ticket
+  return await ticket
 }
 
 describe('a resumed TLS session', () => {

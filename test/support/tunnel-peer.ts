@@ -1,6 +1,6 @@
 // A tunnel client by hand, up to the point that a scenario is about: TLS with any certificate and version, and
 // what the gateway says before it was asked anything.
-import tls from 'node:tls'
+import type tls from 'node:tls'
 import type { Stack } from './stacks.ts'
 import { Wire } from './wire.ts'
 
