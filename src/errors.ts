@@ -73,6 +73,9 @@ export const ERROR_ANSWERS = {
   'quota-exceeded':             { http: 429, socks5: 0x02, mux: 53, level: 'info',  text: 'the bytes of this day are used up; they are counted anew at midnight UTC' },
   'lifetime-exceeded':          { http: 503, socks5: 0x01, mux: 54, level: 'debug', text: 'the connection was open for as long as this gateway allows' },
   'proxy-header-invalid':       { http: 400, socks5: 0x01, mux: 55, level: 'warn',  text: 'the balancer sent no PROXY header, or one that is not well formed' },
+  'upstream-unavailable':       { http: 502, socks5: 0x01, mux: 56, level: 'warn',  text: 'the upstream proxy cannot be reached, or did not answer as one' },
+  'upstream-auth-failed':       { http: 502, socks5: 0x01, mux: 57, level: 'error', text: 'the upstream proxy does not accept this gateway\'s credentials' },
+  'upstream-untrusted':         { http: 502, socks5: 0x01, mux: 58, level: 'error', text: 'the upstream proxy\'s certificate does not verify' },
   'internal-error':             { http: 500, socks5: 0x01, mux: 255, level: 'error', text: 'the gateway failed; its log has the reference' },
 } as const satisfies Record<string, ErrorAnswer>
 

@@ -1,6 +1,15 @@
 // Asks a person for a password. Rules: nothing of it is shown, the terminal is left as it was found whatever happens,
 // and what was typed past the end of the line is kept for the next question.
-import type { ReadStream } from 'node:tty'
+
+/** What it needs of a terminal; process.stdin is one. */
+export interface SecretInput {
+  on(event: 'data', listener: (chunk: Buffer) => void): unknown
+  off(event: 'data', listener: (chunk: Buffer) => void): unknown
+  pause(): unknown
+  resume(): unknown
+  unshift(chunk: Buffer): unknown
+  setRawMode(raw: boolean): unknown
+}
 
 const ENTER = /[\r\n]/
 const INTERRUPT = '\u0003'
@@ -9,7 +18,7 @@ const BACKSPACE = /[\u007f\b]/
 
 /** Undefined where the person gave up (control-c, or control-d on an empty line). */
 export function askSecret(
-  input: Pick<ReadStream, 'on' | 'off' | 'pause' | 'resume' | 'setRawMode' | 'unshift'>,
+  input: SecretInput,
   output: { write(text: string): unknown },
   prompt: string,
 ): Promise<string | undefined> {
@@ -23,8 +32,8 @@ export function askSecret(
       output.write('\n')
       resolve(answer)
     }
-    const onData = (chunk: Buffer | string): void => {
-      const keys = [...chunk.toString()]
+    const onData = (chunk: Buffer): void => {
+      const keys = Array.from(chunk.toString())
       for (const [index, key] of keys.entries()) {
         const rest = keys.slice(index + 1)
         if (key === INTERRUPT || (key === END && typed.length === 0)) return finish(undefined, rest)

@@ -19,8 +19,8 @@ import { VERSION } from './version.ts'
 
 const HELP = `usage: sightline up [--dir certs] [--json]
 
-  starts everything on this machine: the proxies, the tunnel gateway, a tunnel client, a site to visit with and
-  without TLS, the console and the admin address; prints a line to try for each mode
+  starts everything on this machine: the proxies, the tunnel gateway, a tunnel client, a site to visit with
+  and without TLS, the console and the admin address; prints a line to try for each mode
 
   --dir D   where certificates for development are, and are made on first use; default certs
   --json    one JSON object a line on standard output`

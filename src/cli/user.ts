@@ -53,7 +53,11 @@ export async function userCommand(args: string[], io: CliIo): Promise<number> {
       return usage(io, 'say what to do: user add NAME, user remove NAME or user list', 'user')
     }
     if (!NAME.test(name)) {
-      return usage(io, 'a user name has 1 to 255 characters, no colon, no space and no # at its start', 'user')
+      return usage(
+        io,
+        'a user name has 1 to 255 characters, no colon, no space and no # at its start',
+        'user',
+      )
     }
     const others = lines.filter((line) => !line.startsWith(`${name}:`))
     if (verb === 'remove') {
@@ -85,7 +89,10 @@ async function readPassword(io: CliIo): Promise<string | undefined> {
   if (password === undefined || password === '') return password
   const again = await io.askSecret('once more: ')
   if (again === undefined || again === password) return again
-  throw new GatewayError('config-invalid', { detail: 'the two passwords differ', hint: 'nothing was changed; try again' })
+  throw new GatewayError('config-invalid', {
+    detail: 'the two passwords differ',
+    hint: 'nothing was changed; try again',
+  })
 }
 
 function readLines(file: string): string[] {

@@ -2,14 +2,15 @@
 // path in it, the value (never a secret) and the mend; paths in a file are relative to that file.
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { parseDocument } from 'yaml'
+import { parseDocument, type Document } from 'yaml'
 import type { z } from 'zod'
 import { GatewayError } from '../errors.ts'
+import { withoutUserinfo } from './proxy-url.ts'
 import { configSchema, type Config } from './schema.ts'
 
 /** Parses the text of a config file. `file` names it in errors. Errors: `config-invalid`. */
 export function parseConfig(text: string, file: string): Config {
-  const document = parseDocument(text, { prettyErrors: true, maxAliasCount: 100 } as object)
+  const document = parseDocument(text, { prettyErrors: true })
   const [syntax] = document.errors
   if (syntax !== undefined) {
     throw new GatewayError('config-invalid', {
@@ -17,7 +18,7 @@ export function parseConfig(text: string, file: string): Config {
       hint: 'mend the YAML there',
     })
   }
-  const value: unknown = document.toJS() ?? {}
+  const value = plainValue(document, file) ?? {}
   const result = configSchema.safeParse(value)
   if (result.success) return result.data
   const lines = result.error.issues.map((issue) => describeIssue(issue, value))
@@ -25,6 +26,19 @@ export function parseConfig(text: string, file: string): Config {
     detail: `${file}: ${lines.join('\n  ')}`,
     hint: 'README.md and config/ show each key; `sightline config schema` gives a schema for editors',
   })
+}
+
+/** References are followed only here, so a wrong one, or a file that grows out of proportion, is found only here. */
+function plainValue(document: Document, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 })
+  } catch (cause) {
+    throw new GatewayError('config-invalid', {
+      cause,
+      detail: `${file}: ${cause instanceof Error ? firstLine(cause.message) : 'not readable'}`,
+      hint: 'a value that starts with * needs quotes: "*:25"',
+    })
+  }
 }
 
 /** Reads and checks a config file; every path in it becomes absolute. Errors: `config-invalid`, `file-unusable`. */
@@ -72,17 +86,25 @@ function withAbsolutePaths(config: Config, directory: string): Config {
     outbounds: Object.fromEntries(
       Object.entries(config.outbounds).map(([name, outbound]) => [
         name,
-        outbound.type === 'tunnel'
-          ? {
-              ...outbound,
-              certificate: optional(outbound.certificate),
-              key: optional(outbound.key),
-              authority: absolute(outbound.authority),
-            }
-          : outbound,
+        withAbsoluteOutboundPaths(outbound, directory),
       ]),
     ),
     admin: { ...config.admin, token: optional(config.admin.token) },
+  }
+}
+
+function withAbsoluteOutboundPaths(outbound: Config['outbounds'][string], directory: string): Config['outbounds'][string] {
+  const absolute = (file: string): string => path.resolve(directory, file)
+  const optional = (file: string | undefined): string | undefined => (file === undefined ? undefined : absolute(file))
+  switch (outbound.type) {
+    case 'direct':
+      return outbound
+    case 'tunnel':
+      return { ...outbound, certificate: optional(outbound.certificate), key: optional(outbound.key), authority: absolute(outbound.authority) }
+    case 'socks':
+      return { ...outbound, passwordFile: optional(outbound.passwordFile) }
+    case 'http':
+      return { ...outbound, passwordFile: optional(outbound.passwordFile), authority: optional(outbound.authority) }
   }
 }
 
@@ -98,7 +120,8 @@ function describeIssue(issue: z.core.$ZodIssue, value: unknown): string {
     (part, key) => (typeof part === 'object' && part !== null ? Reflect.get(part, key) : undefined),
     value,
   )
-  const shown = typeof found === 'object' || found === undefined ? '' : ` (found ${JSON.stringify(found)})`
+  const secretless = typeof found === 'string' ? withoutUserinfo(found) : found
+  const shown = typeof found === 'object' || found === undefined ? '' : ` (found ${JSON.stringify(secretless)})`
   return `${shownPath}: ${firstLine(issue.message)}${shown}`
 }
 

@@ -2,6 +2,7 @@
 // errors; what is unsafe must be asked for in so many words; every message says how to mend it.
 import { z } from 'zod'
 import { isLoopback, parseCidr, parseListenAddress, parsePortRange } from './address.ts'
+import { readProxyUrl, upstreamProblem, type ProxyType } from './proxy-url.ts'
 
 const listen = z
   .string()
@@ -72,7 +73,32 @@ const tunnelSchema = z.strictObject({
   authority: path.describe('PEM file: the authority that the gateway\'s certificate must come from'),
 })
 
-const outboundSchema = z.discriminatedUnion('type', [directSchema, tunnelSchema])
+function proxyUrl(type: ProxyType): z.ZodString {
+  return z.string().superRefine((text, context) => {
+    const read = readProxyUrl(text, type)
+    if ('problem' in read) context.addIssue({ code: 'custom', message: read.problem })
+  })
+}
+
+const upstreamUser = {
+  username: z.string().min(1).optional().describe('User name for it, where the url holds none'),
+  passwordFile: path.optional().describe('File with the password; better than a password in the url'),
+}
+
+const socksSchema = z.strictObject({
+  type: z.literal('socks'),
+  url: proxyUrl('socks').describe('Upstream proxy: socks5h:// and socks4a:// hand names on, socks5:// looks them up here'),
+  ...upstreamUser,
+})
+
+const httpSchema = z.strictObject({
+  type: z.literal('http'),
+  url: proxyUrl('http').describe('Upstream proxy, asked by CONNECT: http://host:3128, or https:// for TLS to it'),
+  ...upstreamUser,
+  authority: path.optional().describe('PEM file: the authority of its certificate; default those that Node knows'),
+})
+
+const outboundSchema = z.discriminatedUnion('type', [directSchema, tunnelSchema, socksSchema, httpSchema])
 type Outbound = z.output<typeof outboundSchema>
 
 const egressRules = {
@@ -174,6 +200,10 @@ export const configSchema = z
         const message = 'certificate and key go together: give both or neither'
         context.addIssue({ code: 'custom', path: ['outbounds', name], message })
       }
+      if (outbound.type === 'socks' || outbound.type === 'http') {
+        const problem = upstreamProblem(outbound, outbound.type)
+        if (problem !== undefined) context.addIssue({ code: 'custom', path: ['outbounds', name, problem.key], message: problem.message })
+      }
     }
   })
 
@@ -181,6 +211,7 @@ export type Config = z.output<typeof configSchema>
 export type ConfigInput = z.input<typeof configSchema>
 export type InboundConfig = Config['inbounds'][number]
 export type TunnelOutboundConfig = Extract<Outbound, { type: 'tunnel' }>
+export type UpstreamOutboundConfig = Extract<Outbound, { type: 'socks' | 'http' }>
 export type Limits = Config['limits']
 
 interface Problem {

@@ -25,7 +25,8 @@ export class Admission {
     this.#nowMs = nowMs
     const { newConnectionsPerSecond, newConnectionsPerSourcePerSecond } = limits
     if (newConnectionsPerSecond > 0) this.#rate = new TokenBucket(newConnectionsPerSecond, nowMs())
-    if (newConnectionsPerSourcePerSecond > 0) this.#rateOf = new Rates(newConnectionsPerSourcePerSecond, RATED_SOURCES_MAX)
+    if (newConnectionsPerSourcePerSecond > 0)
+      this.#rateOf = new Rates(newConnectionsPerSourcePerSecond, RATED_SOURCES_MAX)
   }
 
   /** Takes a place among all connections, or says why there is none. */

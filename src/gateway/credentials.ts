@@ -1,15 +1,18 @@
 // Reads the certificates, keys and lists that a config names. Rule: an error names the file and the setting.
 import { readText } from '../config/load.ts'
-import type { InboundConfig, TunnelOutboundConfig } from '../config/schema.ts'
+import { credentialProblem, readProxyUrl } from '../config/proxy-url.ts'
+import type { Config, InboundConfig, TunnelOutboundConfig, UpstreamOutboundConfig } from '../config/schema.ts'
 import { GatewayError } from '../errors.ts'
 import type { TunnelCredentials } from '../outbound/tunnel-dial.ts'
+import type { UpstreamServer } from '../outbound/upstream-ask.ts'
 import { ClientTrust } from '../pki/judge.ts'
-import type { ServerCredentials } from '../transport/tls-server.ts'
+import { checkCredentials, type ServerCredentials } from '../transport/tls-server.ts'
 
 /** What a listener shows and judges by. Errors: `file-unusable`, `pki-invalid`. */
 export function readServerCredentials(tls: NonNullable<InboundConfig['tls']>): ServerCredentials {
   const certificate = readText(tls.certificate, 'tls.certificate')
   const key = readText(tls.key, 'tls.key')
+  inFile(`${tls.certificate} and ${tls.key}`, () => checkCredentials({ certificate, key }))
   if (tls.clientAuthority === undefined) return { certificate, key }
   const clientAuthority = readText(tls.clientAuthority, 'tls.clientAuthority')
   const revocationList = tls.revocationList && readText(tls.revocationList, 'tls.revocationList')
@@ -26,6 +29,33 @@ export function readTunnelCredentials(outbound: TunnelOutboundConfig): TunnelCre
     certificate: outbound.certificate && readText(outbound.certificate, 'certificate'),
     key: outbound.key && readText(outbound.key, 'key'),
   }
+}
+
+/** Where an upstream proxy is, and what it wants to be shown. Errors: `config-invalid`, `file-unusable`. */
+export function readUpstreamServer(outbound: UpstreamOutboundConfig): UpstreamServer {
+  const url = readProxyUrl(outbound.url, outbound.type)
+  if ('problem' in url) throw new GatewayError('config-invalid', { detail: `outbounds: url: ${url.problem}` })
+  const { scheme, host, port } = url
+  const name = outbound.username ?? url.username
+  const password = outbound.passwordFile === undefined ? url.password : readPassword(outbound.passwordFile, scheme)
+  const authority = outbound.type === 'http' && outbound.authority !== undefined ? readText(outbound.authority, 'authority') : undefined
+  return { scheme, host, port, authority, credentials: name === undefined ? undefined : { name, password: password ?? '' } }
+}
+
+/** All of them, by name. Errors as for one. */
+export function readUpstreamServers({ outbounds }: Config): Map<string, UpstreamServer> {
+  const servers = new Map<string, UpstreamServer>()
+  for (const [name, outbound] of Object.entries(outbounds)) {
+    if (outbound.type === 'socks' || outbound.type === 'http') servers.set(name, readUpstreamServer(outbound))
+  }
+  return servers
+}
+
+function readPassword(file: string, scheme: UpstreamServer['scheme']): string {
+  const password = readText(file, 'passwordFile').replace(/\r?\n$/, '')
+  const problem = password === '' ? 'it is empty' : credentialProblem(password, scheme)
+  if (problem === undefined) return password
+  throw new GatewayError('file-unusable', { detail: `passwordFile ${file}: ${problem}`, hint: 'write the password alone, on one line' })
 }
 
 function inFile<T>(file: string, read: () => T): T {

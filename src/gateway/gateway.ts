@@ -10,7 +10,9 @@ import { Inbound, modeOf } from '../inbound/inbound.ts'
 import { DirectOutbound } from '../outbound/direct.ts'
 import type { DialRequest, Outbound } from '../outbound/outbound.ts'
 import { TunnelOutbound, type TunnelState } from '../outbound/tunnel.ts'
+import { UpstreamOutbound } from '../outbound/upstream.ts'
 import { judgeAddress, judgeName, parseEgressRules, policyFor, type EgressPolicies, type EgressVerdict } from '../policy/egress.ts'
+import { judgeUnresolvedName } from '../policy/egress-upstream.ts'
 import type { AssociationRequest } from '../protocol/association.ts'
 import type { AskedRequest, BoundAddress, Mode, ProxyRequest } from '../protocol/request.ts'
 import { IdleSweep } from '../transport/deadline.ts'
@@ -19,7 +21,7 @@ import { namesFrom, type Lookup, type Names, type Resolve } from '../transport/r
 import { Associations, serveAssociation, type AssociationHost } from './association.ts'
 import { EgressRefusal, serveRequest, streamFacts, type ConnectionHost } from './connection.ts'
 import { Admission } from './admission.ts'
-import { readServerCredentials, readTunnelCredentials } from './credentials.ts'
+import { readServerCredentials, readTunnelCredentials, readUpstreamServer, readUpstreamServers } from './credentials.ts'
 import { IdentityLimits } from './limits.ts'
 import type { Observer } from './observer.ts'
 import { UsersFiles } from './users-files.ts'
@@ -60,6 +62,7 @@ export class Gateway {
   #sweep = new IdleSweep()
   #outbounds = new Map<string, Outbound>()
   #tunnels: TunnelOutbound[] = []
+  #upstreams = new Map<string, UpstreamOutbound>()
   #inbounds: Inbound[] = []
   #users = UsersFiles.read([])
   #signIns = new SignIns()
@@ -116,6 +119,10 @@ export class Gateway {
       const users = UsersFiles.read(usersFilesOf(config))
       const credentials = this.#inbounds.map(({ config: { tls } }) => tls && this.#serverCredentials(tls))
       const names = this.#newNames(config)
+      const upstreams = readUpstreamServers(config)
+      const tunnels = Object.values(config.outbounds)
+        .filter((outbound) => outbound.type === 'tunnel')
+        .map(readTunnelCredentials)
       this.#policy = policy
       this.#watchUsers(users)
       this.#names = names
@@ -123,11 +130,11 @@ export class Gateway {
         const fresh = credentials[index]
         if (fresh !== undefined) inbound.reload(fresh)
       })
-      const tunnels = Object.values(config.outbounds).filter((outbound) => outbound.type === 'tunnel')
       this.#tunnels.forEach((tunnel, index) => {
-        const outbound = tunnels[index]
-        if (outbound !== undefined) tunnel.reload(readTunnelCredentials(outbound))
+        const fresh = tunnels[index]
+        if (fresh !== undefined) tunnel.reload(fresh)
       })
+      for (const [name, server] of upstreams) this.#upstreams.get(name)?.reload(server)
       this.#observer.reloaded('ok')
     } catch (thrown) {
       const error = toGatewayError(thrown, 'self', 'config-invalid')
@@ -173,6 +180,14 @@ export class Gateway {
       if (outbound.type === 'direct') {
         const judge = (request: DialRequest, address: string): void => this.#judgeAddress(request, address)
         this.#outbounds.set(name, new DirectOutbound({ dialMs, resolve, lookup, judge, localAddress: outbound.localAddress }))
+        continue
+      }
+      if (outbound.type !== 'tunnel') {
+        const judge = (request: DialRequest, address: string): void => this.#judgeAddress(request, address)
+        const admit = (address: string, port: number): void => this.#refuseItself(address, port)
+        const upstream = new UpstreamOutbound({ server: readUpstreamServer(outbound), dialMs, resolve, lookup, admit, judge })
+        this.#upstreams.set(name, upstream)
+        this.#outbounds.set(name, upstream)
         continue
       }
       const tunnel = new TunnelOutbound({
@@ -329,11 +344,22 @@ export class Gateway {
     this.#observer.streamRead({ ...streamFacts(request), firstBytes: 'http' })
   }
 
-  /** The egress rules are the law of whoever dials: a tunnel's are judged at its gateway. */
+  /** An upstream that is this gateway would be asked by itself without end. */
+  #refuseItself(address: string, port: number): void {
+    const own = [...this.#inbounds.map((inbound) => inbound.address), ...(this.#options.otherListeners ?? [])]
+    const verdict = judgeAddress(policyFor(this.#policy, undefined), { host: address, port, address, own, localAddresses: this.#localAddresses })
+    if (!verdict.allowed && verdict.reason === 'own-listener') throw new GatewayError('upstream-unavailable')
+  }
+
+  /**
+   * The egress rules are the law of whoever dials: a tunnel's are judged at its gateway. An upstream proxy is asked for
+   * what this gateway's users may reach, so they are judged here, by name where it is the upstream that looks it up.
+   */
   #authorize(request: AskedRequest, outbound: Outbound): void {
     if (this.#draining) throw new GatewayError('shutting-down')
     if (outbound instanceof TunnelOutbound) return
-    this.#enforce(judgeName(policyFor(this.#policy, request.identity), request.destination), request)
+    const judge = outbound instanceof UpstreamOutbound && outbound.handsNamesOn ? judgeUnresolvedName : judgeName
+    this.#enforce(judge(policyFor(this.#policy, request.identity), request.destination), request)
   }
 
   #judgeAddress(request: DialRequest, address: string, relays: Iterable<BoundAddress> = [], told?: Set<string>): void {

@@ -40,7 +40,9 @@ export class IdentityLimits {
   /** Takes a place among the tunnel sessions of an identity, or says why there is none. */
   enterSession(identity: Identity | undefined): ErrorCode | undefined {
     if (identity === undefined) return undefined
-    return this.#sessions.enter(keyOf(identity), this.limits.sessionsPerIdentity) ? undefined : 'too-many-for-identity'
+    return this.#sessions.enter(keyOf(identity), this.limits.sessionsPerIdentity)
+      ? undefined
+      : 'too-many-for-identity'
   }
 
   leaveSession(identity: Identity | undefined): void {
@@ -56,7 +58,8 @@ export class IdentityLimits {
       this.#meters.set(key, meter)
       if (meter.isUsedUp) throw new GatewayError('quota-exceeded', { side: 'client' })
     }
-    if (!this.#requests.enter(key, connectionsPerIdentity)) throw new GatewayError('too-many-for-identity', { side: 'client' })
+    if (!this.#requests.enter(key, connectionsPerIdentity))
+      throw new GatewayError('too-many-for-identity', { side: 'client' })
     return meter
   }
 
@@ -147,7 +150,11 @@ class ByteMeter {
   get isIdle(): boolean {
     const nowMs = this.#clocks.nowMs()
     const isPaid = this.#up === undefined || (this.#up.debtMs(nowMs) === 0 && this.#down?.debtMs(nowMs) === 0)
-    return isPaid && this.stays.size === 0 && (this.#perDay === 0 || this.#today.add(0, this.#clocks.epochMs()) === 0)
+    return (
+      isPaid &&
+      this.stays.size === 0 &&
+      (this.#perDay === 0 || this.#today.add(0, this.#clocks.epochMs()) === 0)
+    )
   }
 
   spend(direction: Direction, bytes: number): number {

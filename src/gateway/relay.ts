@@ -55,6 +55,11 @@ class Relay implements Watched {
   }
 
   expired(): void {
+    if (this.#resting.size > 0) {
+      // To rest is not to be idle.
+      this.lastActivityMs = this.#options.sweep.nowMs
+      return this.#options.sweep.watch(this)
+    }
     this.#breakOff(new GatewayError('idle-timeout'))
   }
 
@@ -94,8 +99,6 @@ class Relay implements Watched {
     }
     clearTimeout(this.#resting.get(direction))
     this.#resting.set(direction, setTimeout(rested, forMs).unref())
-    // To rest is not to be idle.
-    this.lastActivityMs = this.#options.sweep.nowMs + forMs
   }
 
   #over = (): void => this.#breakOff(toGatewayError(this.#options.over?.reason, 'self'))

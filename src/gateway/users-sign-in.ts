@@ -23,7 +23,10 @@ export interface SignInClock {
   readonly wait: (ms: number) => Promise<unknown>
 }
 
-const CLOCK: SignInClock = { nowMs: () => performance.now(), wait: (ms) => wait(ms, undefined, { ref: false }) }
+const CLOCK: SignInClock = {
+  nowMs: () => performance.now(),
+  wait: (ms) => wait(ms, undefined, { ref: false }),
+}
 
 export interface Credentials {
   readonly name: string

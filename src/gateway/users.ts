@@ -42,7 +42,10 @@ export function parseUsers(text: string, file: string): Map<string, StoredHash> 
   const users = new Map<string, StoredHash>()
   for (const [index, line] of text.split(/\r?\n/).entries()) {
     if (line.trim() === '' || line.startsWith('#')) continue
-    const match = /^([^:\s]{1,255}):scrypt\$(\d{1,8})\$(\d{1,2})\$(\d{1,2})\$([A-Za-z0-9+/=]{8,})\$([A-Za-z0-9+/=]{43,44})$/.exec(line)
+    const match =
+      /^([^:\s]{1,255}):scrypt\$(\d{1,8})\$(\d{1,2})\$(\d{1,2})\$([A-Za-z0-9+/=]{8,})\$([A-Za-z0-9+/=]{43,44})$/.exec(
+        line,
+      )
     if (match === null) {
       throw new GatewayError('config-invalid', {
         detail: `${file}: line ${index + 1} is not name:scrypt-hash`,
@@ -50,7 +53,13 @@ export function parseUsers(text: string, file: string): Map<string, StoredHash> 
       })
     }
     const [, name = '', N, r, p, salt = '', hash = ''] = match
-    const stored = { N: Number(N), r: Number(r), p: Number(p), salt: Buffer.from(salt, 'base64'), hash: Buffer.from(hash, 'base64') }
+    const stored = {
+      N: Number(N),
+      r: Number(r),
+      p: Number(p),
+      salt: Buffer.from(salt, 'base64'),
+      hash: Buffer.from(hash, 'base64'),
+    }
     users.set(name, stored)
   }
   return users

@@ -14,8 +14,6 @@ export interface PooledOptions extends http.RequestOptions {
 }
 
 const IDLE_ORIGINS_MAX = 4
-/** What an origin gets to end its side too. */
-const ORIGIN_END_MS = 2_000
 /** What an origin gets to end its own direction. */
 const CLOSE_GRACE_MS = 1_000
 
@@ -35,10 +33,7 @@ export class OriginPool extends http.Agent {
   /** Ends what is idle; what is in use ends with its request. */
   close(): void {
     this.#closed = true
-    for (const near of this.#idle) {
-      near.end()
-      setTimeout(() => near.destroy(), CLOSE_GRACE_MS).unref()
-    }
+    for (const near of this.#idle) endInOrder(near)
   }
 
   override getName(options?: http.RequestOptions): string {
@@ -74,7 +69,7 @@ function endThis(this: Duplex): void {
 }
 
 function endInOrder(near: Duplex): void {
-  const timer = setTimeout(() => near.destroy(), ORIGIN_END_MS).unref()
+  const timer = setTimeout(() => near.destroy(), CLOSE_GRACE_MS).unref()
   near.once('close', () => clearTimeout(timer))
   near.end()
   near.resume()

@@ -23,7 +23,8 @@ export class TurnAway {
 
   /** Answers in the listener's protocol and ends the connection; the socket is taken care of. */
   refuse(socket: Socket, code: ErrorCode, reference: string): void {
-    if (this.#speaks === 'tls' || this.#answered >= ANSWERED_AT_ONCE || socket.destroyed) return void socket.resetAndDestroy()
+    if (this.#speaks === 'tls' || this.#answered >= ANSWERED_AT_ONCE || socket.destroyed)
+      return void socket.resetAndDestroy()
     this.#answered += 1
     const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref()
     socket.once('close', () => {
@@ -53,7 +54,9 @@ export class TurnAway {
         if (event.type === 'reply') socket.write(event.bytes)
         else {
           socket.off('data', onData)
-          return void socket.end(event.type === 'request' ? socksRefusal(event.version, code) : new Uint8Array(0))
+          return void socket.end(
+            event.type === 'request' ? socksRefusal(event.version, code) : new Uint8Array(0),
+          )
         }
       }
     }
@@ -63,7 +66,9 @@ export class TurnAway {
 
 function httpAnswer(code: ErrorCode, reference: string): string {
   const body = refusalBody({ code }, reference)
-  const fields = Object.entries(refusalHeaders(code, reference)).map(([name, value]) => `${name}: ${value}\r\n`)
+  const fields = Object.entries(refusalHeaders(code, reference)).map(
+    ([name, value]) => `${name}: ${value}\r\n`,
+  )
   const length = `content-length: ${Buffer.byteLength(body)}\r\n`
   return `HTTP/1.1 ${ERROR_ANSWERS[code].http} Refused\r\n${fields.join('')}${length}connection: close\r\n\r\n${body}`
 }

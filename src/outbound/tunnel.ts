@@ -160,6 +160,8 @@ class Slot {
   /** Resolves when the connection stands, rejects when it does not in time. */
   waitUntilUp(withinMs: number, signal: AbortSignal): Promise<void> {
     if (this.connection !== undefined) return Promise.resolve()
+    // What no waiting mends is not waited for.
+    if (!this.#connecting && this.failure !== undefined && FINAL.has(this.failure.code)) return Promise.reject(this.failure)
     return new Promise((resolve, reject) => {
       const finish = (): void => {
         clearTimeout(timer)

@@ -46,9 +46,11 @@ function decodeText(bytes: Uint8Array): ProxyHeader | undefined {
   const line = String.fromCharCode(...bytes.subarray(V1_PREFIX.length, end - 1))
   // A receiver has to ignore whatever stands behind UNKNOWN.
   if (line === 'UNKNOWN' || line.startsWith('UNKNOWN ')) return { length, source: undefined }
-  const [family, source = '', destination = '', sourcePort = '', destinationPort = '', ...more] = line.split(' ')
+  const [family, source = '', destination = '', sourcePort = '', destinationPort = '', ...more] =
+    line.split(' ')
   const isAddress = family === 'TCP4' ? isIpv4 : family === 'TCP6' ? isIpv6 : () => false
-  if (!isAddress(source) || !isAddress(destination) || more.length > 0) throw invalid('its addresses are not well formed')
+  if (!isAddress(source) || !isAddress(destination) || more.length > 0)
+    throw invalid('its addresses are not well formed')
   if (!isPort(sourcePort) || !isPort(destinationPort)) throw invalid('its ports are not well formed')
   return { length, source: { address: source, port: Number(sourcePort) } }
 }
@@ -59,7 +61,8 @@ function decodeBinary(bytes: Uint8Array): ProxyHeader | undefined {
   const versionAndCommand = bytes[12]
   if (versionAndCommand === undefined) return undefined
   const command = versionAndCommand & 0x0f
-  if (versionAndCommand >> 4 !== V2_VERSION || command > V2_PROXY) throw invalid('its version or command is unknown')
+  if (versionAndCommand >> 4 !== V2_VERSION || command > V2_PROXY)
+    throw invalid('its version or command is unknown')
   if (bytes.length < V2_FIXED_BYTES) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const addressBytes = view.getUint16(14)
@@ -70,8 +73,10 @@ function decodeBinary(bytes: Uint8Array): ProxyHeader | undefined {
   if (addressBytes < needed) throw invalid('it has no room for its addresses')
   if (bytes.length < length) return undefined
   const addresses = bytes.subarray(V2_FIXED_BYTES)
-  if (needed === V2_INET_BYTES) return { length, source: { address: formatBytes(addresses, 4), port: view.getUint16(24) } }
-  if (needed === V2_INET6_BYTES) return { length, source: { address: formatBytes(addresses, 16), port: view.getUint16(48) } }
+  if (needed === V2_INET_BYTES)
+    return { length, source: { address: formatBytes(addresses, 4), port: view.getUint16(24) } }
+  if (needed === V2_INET6_BYTES)
+    return { length, source: { address: formatBytes(addresses, 16), port: view.getUint16(48) } }
   return { length, source: undefined }
 }
 
@@ -96,7 +101,8 @@ function neededBytes(familyAndTransport: number): number {
 
 function expectStart(bytes: Uint8Array, start: Uint8Array): void {
   const length = Math.min(bytes.length, start.length)
-  for (let index = 0; index < length; index += 1) if (bytes[index] !== start[index]) throw invalid('there is none')
+  for (let index = 0; index < length; index += 1)
+    if (bytes[index] !== start[index]) throw invalid('there is none')
 }
 
 function formatBytes(bytes: Uint8Array, count: number): string {

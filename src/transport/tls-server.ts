@@ -38,6 +38,9 @@ export interface TlsServerOptions {
   readonly onKeylog?: (line: Buffer) => void
 }
 
+const UNFINISHED_MAX = 512
+/** No handshake is given up sooner, however many there are: after a restart every client comes at once. */
+const UNFINISHED_LEAST_MS = 2_000
 const REFUSAL_LINGER_MS = 2_000
 const REFUSAL_LINGER_BYTES = 64 * 1024
 
@@ -47,6 +50,8 @@ export class TlsServer {
   #trust: ClientTrust | undefined
   /** By their peer: the event of a finished handshake names only the TLS socket, not what carries it. */
   #carriers = new Map<string, Socket>()
+  /** Handshakes under way, and since when; the oldest first. */
+  #unfinished = new Map<Socket, number>()
 
   constructor(options: TlsServerOptions) {
     this.#options = options
@@ -76,7 +81,21 @@ export class TlsServer {
     socket.on('close', () => {
       if (this.#carriers.get(peer) === socket) this.#carriers.delete(peer)
     })
+    this.#makeRoom()
+    this.#unfinished.set(socket, performance.now())
+    socket.on('close', () => this.#unfinished.delete(socket))
+    // Who ends in the middle of a handshake has nothing more to say, and must not keep its place until the deadline.
+    socket.allowHalfOpen = false
     this.#server.emit('connection', socket)
+  }
+
+  /** Past so many unfinished handshakes one that has had its time goes for one that is new: a flood stays small. */
+  #makeRoom(): void {
+    if (this.#unfinished.size < UNFINISHED_MAX) return
+    const [oldest] = this.#unfinished
+    if (oldest === undefined || performance.now() - oldest[1] < UNFINISHED_LEAST_MS) return
+    this.#unfinished.delete(oldest[0])
+    oldest[0].resetAndDestroy()
   }
 
   /** New connections use `credentials`; open ones are the caller's to judge again. */
@@ -88,10 +107,12 @@ export class TlsServer {
   #secured(socket: TLSSocket): void {
     const { newReference, refused, secured } = this.#options
     socket.on('error', () => {})
+    socket.allowHalfOpen = true
     const carrier = this.#carriers.get(peerKey(socket))
     if (carrier !== undefined) {
       setCarrier(socket, carrier)
       setSource(socket, sourceOf(carrier))
+      this.#unfinished.delete(carrier)
     }
     if (this.#trust === undefined) return secured(socket, undefined)
     const certificate = socket.getPeerX509Certificate()
@@ -112,6 +133,11 @@ export class TlsServer {
 /** One listener's connections differ in these. */
 function peerKey({ remoteAddress, remotePort, localAddress }: Socket): string {
   return `${remoteAddress} ${remotePort} ${localAddress}`
+}
+
+/** Throws `pki-invalid` where certificate and key cannot be used together: before anything is changed for them. */
+export function checkCredentials(credentials: ServerCredentials): void {
+  contextOptions(credentials)
 }
 
 function contextOptions(credentials: ServerCredentials): tls.SecureContextOptions {

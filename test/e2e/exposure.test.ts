@@ -35,7 +35,10 @@ const bodyOf = (request: http.ClientRequest): Promise<string> =>
   new Promise((resolve, reject) => {
     request.on('error', reject)
     request.on('response', (response) => {
-      response.setEncoding('utf8').toArray().then((parts) => resolve(parts.join('')), reject)
+      response
+        .setEncoding('utf8')
+        .toArray()
+        .then((parts) => resolve(parts.join('')), reject)
     })
     request.end()
   })

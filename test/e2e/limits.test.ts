@@ -38,10 +38,17 @@ function connections(stack: Stack): Promise<number> {
 /** `user` by HTTP Basic. */
 function connectAs(user: string, port: number): string {
   const credentials = Buffer.from(`${user}:secret`).toString('base64')
-  return connectHead('127.0.0.1', port).replace('\r\n\r\n', `\r\nProxy-Authorization: Basic ${credentials}\r\n\r\n`)
+  return connectHead('127.0.0.1', port).replace(
+    '\r\n\r\n',
+    `\r\nProxy-Authorization: Basic ${credentials}\r\n\r\n`,
+  )
 }
 
-async function openAs(stack: Stack, user: string, port: number): Promise<{ wire: Wire; status: number; head: string }> {
+async function openAs(
+  stack: Stack,
+  user: string,
+  port: number,
+): Promise<{ wire: Wire; status: number; head: string }> {
   const wire = await reach(stack, 'http')
   wire.send(connectAs(user, port))
   const received = await wire.untilText('\r\n\r\n')
@@ -58,9 +65,25 @@ async function withUsers(limits: ConfigInput['limits'], run: (stack: Stack) => P
 }
 
 /** What each listener answers a connection for which there is no room. */
-const TURNED_AWAY: ReadonlyArray<readonly [name: string, listener: ListenerName, say: Buffer | string, answer: (status: number) => RegExp]> = [
-  ['HTTP', 'http', REQUEST, (status) => new RegExp(`^HTTP/1\\.1 ${status} .*\r\nsightline-error: CODE\r\nsightline-reference: [0-9a-f]{12}\r\n`, 's')],
-  ['HTTP on mixed', 'mixed', REQUEST, (status) => new RegExp(`^HTTP/1\\.1 ${status} .*\r\nsightline-error: CODE\r\n`, 's')],
+const TURNED_AWAY: ReadonlyArray<
+  readonly [name: string, listener: ListenerName, say: Buffer | string, answer: (status: number) => RegExp]
+> = [
+  [
+    'HTTP',
+    'http',
+    REQUEST,
+    (status) =>
+      new RegExp(
+        `^HTTP/1\\.1 ${status} .*\r\nsightline-error: CODE\r\nsightline-reference: [0-9a-f]{12}\r\n`,
+        's',
+      ),
+  ],
+  [
+    'HTTP on mixed',
+    'mixed',
+    REQUEST,
+    (status) => new RegExp(`^HTTP/1\\.1 ${status} .*\r\nsightline-error: CODE\r\n`, 's'),
+  ],
   ['SOCKS5', 'socks', SOCKS5_CONNECT, () => /^\x05\x00\x05\x01\x00\x01\x00{6}$/],
   ['SOCKS5 on mixed', 'mixed', SOCKS5_CONNECT, () => /^\x05\x00\x05\x01\x00\x01\x00{6}$/],
   ['SOCKS4', 'socks', Buffer.from('040100017f00000100', 'hex'), () => /^\x00\x5b\x00{6}$/],
@@ -72,14 +95,22 @@ describe.each([
   ['connections', { connections: 2 }, 'too-many-connections', 503, '127.0.0.1'],
   ['connectionsPerSource', { connectionsPerSource: 1 }, 'too-many-from-source', 429, '127.0.0.2'],
   ['newConnectionsPerSecond', { newConnectionsPerSecond: 2 }, 'rate-limited', 429, '127.0.0.1'],
-  ['newConnectionsPerSourcePerSecond', { newConnectionsPerSourcePerSecond: 1 }, 'rate-limited', 429, '127.0.0.2'],
+  [
+    'newConnectionsPerSourcePerSecond',
+    { newConnectionsPerSourcePerSecond: 1 },
+    'rate-limited',
+    429,
+    '127.0.0.2',
+  ],
 ] as const)('%s', (_limit, limits, code, status, source) => {
   it.each(TURNED_AWAY)('is told by %s', async (_name, listener, say, answer) => {
     await using stack = await startStack({ limits })
     // The tunnel client has one already.
     using first = knock(stack.ports[listener], source)
     await once(first.socket, 'connect')
-    await eventually(async () => expect(sum(await stack.gatewayMetrics(), 'sightline_connections_total')).toBe(2))
+    await eventually(async () =>
+      expect(sum(await stack.gatewayMetrics(), 'sightline_connections_total')).toBe(2),
+    )
     using second = knock(stack.ports[listener], source)
     second.send(say)
     await second.ended()
@@ -96,7 +127,8 @@ describe.each([
     await eventually(async () => {
       using again = knock(stack.ports.http, source)
       again.send(connectHead('127.0.0.1', origin.port))
-      await again.untilText('hello')
+      const text = await again.untilText('hello')
+      expect(text.toString()).toMatch(/^HTTP\/1\.1 200 /)
     })
   })
 })
@@ -165,7 +197,10 @@ describe('sessionsPerIdentity', () => {
     const second = await Gateway.start({
       config: configSchema.parse(clientConfig(stack.pki, stack.ports.tunnel)),
       observer: new Metrics('test').observer,
-      onTunnelState: (state) => states.push('error' in state ? (state.error.reference === undefined ? '' : state.error.code) : state.state),
+      onTunnelState: (state) =>
+        states.push(
+          'error' in state ? (state.error.reference === undefined ? '' : state.error.code) : state.state,
+        ),
     })
     try {
       await eventually(() => expect(states).toContain('too-many-for-identity'))
@@ -208,7 +243,10 @@ describe('bytesPerSecondPerIdentity', () => {
     withUsers({ bytesPerSecondPerIdentity: RATE }, async (stack) => {
       const origin = await startOrigin()
       try {
-        const [alices, bobs] = [await openAs(stack, 'alice', origin.port), await openAs(stack, 'bob', origin.port)]
+        const [alices, bobs] = [
+          await openAs(stack, 'alice', origin.port),
+          await openAs(stack, 'bob', origin.port),
+        ]
         const startedMs = performance.now()
         alices.wire.send(`GET /bytes/${COUNT} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
         bobs.wire.send('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
@@ -220,7 +258,9 @@ describe('bytesPerSecondPerIdentity', () => {
         const body = received.subarray(received.indexOf('\r\n\r\n') + 4)
         expect(createHash('sha256').update(body).digest('hex')).toBe(bytesHash(COUNT))
         const shaped = await stack.gatewayMetrics()
-        expect(sum(shaped, 'sightline_shaped_seconds_total', { mode: 'http-proxy', direction: 'down' })).toBeGreaterThan(1)
+        expect(
+          sum(shaped, 'sightline_shaped_seconds_total', { mode: 'http-proxy', direction: 'down' }),
+        ).toBeGreaterThan(1)
         expect(sum(shaped, 'sightline_shaped_seconds_total', { direction: 'up' })).toBe(0)
       } finally {
         await origin.close()
@@ -230,7 +270,10 @@ describe('bytesPerSecondPerIdentity', () => {
   it('slows the streams of one certificate together', async () => {
     await using stack = await startStack({ limits: { bytesPerSecondPerIdentity: RATE } })
     await using origin = await startRawOrigin()
-    const clients = [await open(stack, TUNNEL, '127.0.0.1', origin.port), await open(stack, TUNNEL, '127.0.0.1', origin.port)]
+    const clients = [
+      await open(stack, TUNNEL, '127.0.0.1', origin.port),
+      await open(stack, TUNNEL, '127.0.0.1', origin.port),
+    ]
     const startedMs = performance.now()
     for (const client of clients) client.socket.end(Buffer.alloc(COUNT / 2, 'x'))
     for (const index of [0, 1]) {
@@ -256,11 +299,18 @@ describe('bytesPerDayPerIdentity', () => {
   it('ends what is open when they are used up, and refuses what is new', () =>
     withUsers({ bytesPerDayPerIdentity: 100_000 }, async (stack) => {
       await using origin = await startRawOrigin()
-      const [one, other] = [await openAs(stack, 'alice', origin.port), await openAs(stack, 'alice', origin.port)]
+      const [one, other] = [
+        await openAs(stack, 'alice', origin.port),
+        await openAs(stack, 'alice', origin.port),
+      ]
       const bobs = await openAs(stack, 'bob', origin.port)
       const atOrigin = await origin.wire(0)
       atOrigin.send(Buffer.alloc(200_000))
-      expect([await one.wire.ended(), await other.wire.ended(), await atOrigin.ended()]).toEqual(['reset', 'reset', 'reset'])
+      expect([await one.wire.ended(), await other.wire.ended(), await atOrigin.ended()]).toEqual([
+        'reset',
+        'reset',
+        'reset',
+      ])
       expect(one.wire.received.length).toBeLessThanOrEqual(100_000)
       const refused = await openAs(stack, 'alice', origin.port)
       expect(refused.head).toMatch(/^HTTP\/1\.1 429 .*\r\nsightline-error: quota-exceeded\r\n/s)
@@ -273,6 +323,40 @@ describe('bytesPerDayPerIdentity', () => {
 })
 
 describe('slow and greedy peers', () => {
+  it.each(['https', 'tunnel'] as const)(
+    'give their place back when they leave in the middle of a handshake: %s',
+    async (listener) => {
+      await using stack = await startStack()
+      const halves = Array.from({ length: 20 }, () => knock(stack.ports[listener]))
+      for (const half of halves) half.send(Buffer.from('16030102', 'hex'))
+      await eventually(async () => expect(await connections(stack)).toBe(21))
+      for (const half of halves) half.socket.end()
+      await eventually(async () => expect(await connections(stack)).toBe(1), 40)
+    },
+  )
+
+  it('are passed over once they have had their time, where too many handshakes are under way', async () => {
+    await using stack = await startStack()
+    const half = (): Wire => {
+      const wire = knock(stack.ports.https)
+      wire.send(Buffer.from('16030102', 'hex'))
+      return wire
+    }
+    const first = Array.from({ length: 512 }, half)
+    await eventually(async () => expect(await connections(stack)).toBe(513))
+    expect(first.every((wire) => wire.ending === undefined)).toBe(true)
+    // Each that comes after two seconds takes the place of one.
+    const later: Wire[] = []
+    await eventually(() => {
+      later.push(half())
+      expect(first.filter((wire) => wire.ending !== undefined).length).toBeGreaterThanOrEqual(10)
+    })
+    expect(first.slice(0, 10).every((wire) => wire.ending === 'reset')).toBe(true)
+    using secured = await reach(stack, 'https')
+    expect(secured.ending).toBe(undefined)
+    for (const wire of [...first, ...later]) wire.socket.destroy()
+  })
+
   it('leave a normal client its requests: 200 that drip, 200 that do not read, 50 half-open handshakes', async () => {
     await using stack = await startStack({ limits: { handshakeMs: 3_000 } })
     const origin = await startOrigin()

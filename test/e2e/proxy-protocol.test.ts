@@ -10,7 +10,7 @@ import { Gateway } from '../../src/gateway/gateway.ts'
 import { ensureDevelopmentPki } from '../../src/pki/store.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { eventually } from '../support/eventually.ts'
-import { sum } from '../support/metrics.ts'
+import { samples, sum } from '../support/metrics.ts'
 import { isMissing, start } from '../support/programs.ts'
 import { clientConfig, everyInbound, LOOPBACK_EGRESS, type ListenerName } from '../support/stacks.ts'
 import { tempDir, type TempDir } from '../support/temp-dir.ts'
@@ -45,7 +45,10 @@ beforeAll(async () => {
 afterAll(() => pki[Symbol.asyncDispose]())
 
 /** A gateway whose listeners believe 127.0.0.1, and serve 203.0.113.0/24, 2001:db8::/32 and 127.0.0.2. */
-async function startBehind(limits: ConfigInput['limits'] = {}, sources = ['203.0.113.0/24', '2001:db8::/32', '127.0.0.2']): Promise<Behind> {
+async function startBehind(
+  limits: ConfigInput['limits'] = {},
+  sources = ['203.0.113.0/24', '2001:db8::/32', '127.0.0.2'],
+): Promise<Behind> {
   const metrics = new Metrics('test')
   const inbounds = everyInbound(pki).map((inbound) => ({
     ...inbound,
@@ -56,7 +59,9 @@ async function startBehind(limits: ConfigInput['limits'] = {}, sources = ['203.0
     config: configSchema.parse({ inbounds, limits, egress: LOOPBACK_EGRESS }),
     observer: metrics.observer,
   })
-  const ports = Object.fromEntries(LISTENERS.map((name, index) => [name, gateway.addresses[index]?.address.port ?? 0]))
+  const ports = Object.fromEntries(
+    LISTENERS.map((name, index) => [name, gateway.addresses[index]?.address.port ?? 0]),
+  )
   return {
     ports: ports as Record<Listener, number>,
     metrics: () => metrics.registry.metrics(),
@@ -65,7 +70,11 @@ async function startBehind(limits: ConfigInput['limits'] = {}, sources = ['203.0
 }
 
 /** A balancer that says `header` and then passes everything on. */
-async function startBalancer(port: number, header: Uint8Array, piece = header.length): Promise<{ port: number } & AsyncDisposable> {
+async function startBalancer(
+  port: number,
+  header: Uint8Array,
+  piece = header.length,
+): Promise<{ port: number } & AsyncDisposable> {
   const sockets = new Set<net.Socket>()
   const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     const far = net.connect({ host: '127.0.0.1', port, allowHalfOpen: true, noDelay: true })
@@ -75,9 +84,10 @@ async function startBalancer(port: number, header: Uint8Array, piece = header.le
     // The first bytes of the client leave with the header's last ones, in one segment.
     client.once('data', (first) => {
       client.pause()
-      for (let from = 0; from + piece < header.length; from += piece) far.write(header.subarray(from, from + piece))
+      for (let from = 0; from + piece < header.length; from += piece)
+        far.write(header.subarray(from, from + piece))
       const last = header.subarray(Math.floor((header.length - 1) / piece) * piece)
-      far.write(Buffer.concat([last, first as Buffer]))
+      far.write(Buffer.concat([last, first]))
       client.pipe(far)
       far.pipe(client)
     })
@@ -96,13 +106,19 @@ async function startBalancer(port: number, header: Uint8Array, piece = header.le
 
 /** A tunnel client whose gateway is at `port`. */
 async function startClient(port: number): Promise<Gateway> {
-  return Gateway.start({ config: configSchema.parse(clientConfig(pki, port)), observer: new Metrics('test').observer })
+  return Gateway.start({
+    config: configSchema.parse(clientConfig(pki, port)),
+    observer: new Metrics('test').observer,
+  })
 }
 
 /** As `open` of a stack, at another port. */
 async function openAt(port: number, way: Way, destination: number, early?: Uint8Array): Promise<Wire> {
   const stack = {
-    ports: Object.fromEntries([...LISTENERS, 'client'].map((name) => [name, port])) as Record<ListenerName, number>,
+    ports: Object.fromEntries([...LISTENERS, 'client'].map((name) => [name, port])) as Record<
+      ListenerName,
+      number
+    >,
     authority: await readFile(pki.file('ca.crt'), 'utf8'),
   }
   const wire = await reach(stack as Stack, way.listener)
@@ -111,18 +127,18 @@ async function openAt(port: number, way: Way, destination: number, early?: Uint8
   return wire
 }
 
-/** There and back through one way, with bytes on the heels of the request. */
-async function exchangeAt(port: number, way: Way): Promise<void> {
+/** There and back through one way, with bytes on the heels of the request: what the origin read, and what the client. */
+async function exchangeAt(port: number, way: Way): Promise<string[]> {
   await using origin = await startRawOrigin()
   using client = await openAt(port, way, origin.port, Buffer.from('early '))
   client.socket.end('late')
   const atOrigin = await origin.wire()
-  expect(await atOrigin.ended()).toBe('end')
-  expect(atOrigin.text).toBe('early late')
+  await atOrigin.ended()
   atOrigin.socket.end('answer')
-  expect(await client.ended()).toBe('end')
-  expect(client.text).toBe('answer')
+  await client.ended()
+  return [atOrigin.text, client.text]
 }
+const EXCHANGED = ['early late', 'answer']
 
 async function connectFrom(localAddress: string, port: number): Promise<Wire> {
   const socket = net.connect({ host: '127.0.0.1', port, localAddress, allowHalfOpen: true })
@@ -130,8 +146,15 @@ async function connectFrom(localAddress: string, port: number): Promise<Wire> {
   return new Wire(socket)
 }
 
-function refused(behind: Behind, code: string, count: number): Promise<void> {
-  return eventually(async () => expect(sum(await behind.metrics(), 'sightline_refusals_total', { code })).toBe(count))
+/** Resolves with the codes that were refused, once there is one. */
+function refused(behind: Behind): Promise<string[]> {
+  return eventually(async () => {
+    const codes = samples(await behind.metrics(), 'sightline_refusals_total').map(
+      ({ labels }) => labels['code'] ?? '',
+    )
+    if (codes.length === 0) throw new Error('nothing was refused')
+    return codes
+  })
 }
 
 const PROXY_WAYS = WAYS.filter(({ listener }) => listener !== 'client')
@@ -141,13 +164,13 @@ describe.each(Object.entries(HEADERS))('behind a balancer that speaks %s', (_ver
   it.each(PROXY_WAYS)('$name', async (way) => {
     await using behind = await startBehind()
     await using balancer = await startBalancer(behind.ports[way.listener as Listener], header)
-    await exchangeAt(balancer.port, way)
+    expect(await exchangeAt(balancer.port, way)).toEqual(EXCHANGED)
   })
 
   it.each(PROXY_WAYS)('$name, the header byte by byte', async (way) => {
     await using behind = await startBehind()
     await using balancer = await startBalancer(behind.ports[way.listener as Listener], header, 1)
-    await exchangeAt(balancer.port, way)
+    expect(await exchangeAt(balancer.port, way)).toEqual(EXCHANGED)
   })
 
   it.each(TUNNEL_WAYS)('$name', async (way) => {
@@ -155,7 +178,7 @@ describe.each(Object.entries(HEADERS))('behind a balancer that speaks %s', (_ver
     await using balancer = await startBalancer(behind.ports.tunnel, header)
     const client = await startClient(balancer.port)
     try {
-      await exchangeAt(client.addresses[0]?.address.port ?? 0, way)
+      expect(await exchangeAt(client.addresses[0]?.address.port ?? 0, way)).toEqual(EXCHANGED)
     } finally {
       client.destroy()
     }
@@ -168,7 +191,7 @@ describe('the source that a header names', () => {
     using client = await Wire.connect(behind.ports[listener])
     client.send(ELSEWHERE)
     expect(await client.ended()).toBe('reset')
-    await refused(behind, 'source-denied', 1)
+    expect(await refused(behind)).toEqual(['source-denied'])
   })
 
   it.each([
@@ -182,7 +205,7 @@ describe('the source that a header names', () => {
     expect(await client.ended()).toBe('reset')
     await using served = await startBehind({}, ['127.0.0.1'])
     await using balancer = await startBalancer(served.ports.http, header)
-    await exchangeAt(balancer.port, way)
+    expect(await exchangeAt(balancer.port, way)).toEqual(EXCHANGED)
   })
 
   it('is the one that limits see', async () => {
@@ -195,7 +218,12 @@ describe('the source that a header names', () => {
     await second.ended()
     expect(second.text).toMatch(/^HTTP\/1\.1 429 .*\r\nsightline-error: too-many-from-source\r\n/s)
     using other = await Wire.connect(behind.ports.http)
-    other.send(Buffer.concat([Buffer.from('PROXY TCP4 203.0.113.10 192.0.2.1 1 2\r\n'), Buffer.from('GET /x HTTP/1.1\r\nHost: x\r\n\r\n')]))
+    other.send(
+      Buffer.concat([
+        Buffer.from('PROXY TCP4 203.0.113.10 192.0.2.1 1 2\r\n'),
+        Buffer.from('GET /x HTTP/1.1\r\nHost: x\r\n\r\n'),
+      ]),
+    )
     await other.untilText('HTTP/1.1 404')
   })
 })
@@ -219,9 +247,11 @@ describe('a peer that is not listed', () => {
 
   it('does not become another source by it', async () => {
     await using behind = await startBehind()
-    using client = new Wire(net.connect({ host: '127.0.0.1', port: behind.ports.http, localAddress: '127.0.0.3' }))
+    using client = new Wire(
+      net.connect({ host: '127.0.0.1', port: behind.ports.http, localAddress: '127.0.0.3' }),
+    )
     expect(await client.ended()).toBe('reset')
-    await refused(behind, 'source-denied', 1)
+    expect(await refused(behind)).toEqual(['source-denied'])
   })
 })
 
@@ -238,7 +268,7 @@ describe('a balancer', () => {
     client.send('CONNECT 127.0.0.1:1 HTTP/1.1\r\n')
     await client.ended()
     expect(client.text).toMatch(answer)
-    await refused(behind, 'proxy-header-invalid', 1)
+    expect(await refused(behind)).toEqual(['proxy-header-invalid'])
   })
 
   it('that sends half of one and then nothing is refused in time', async () => {
@@ -246,7 +276,7 @@ describe('a balancer', () => {
     using client = await Wire.connect(behind.ports.https)
     client.send(HEADERS.v2.subarray(0, 14))
     await client.ended()
-    await refused(behind, 'proxy-header-invalid', 1)
+    expect(await refused(behind)).toEqual(['proxy-header-invalid'])
   })
 
   it('that ends in the middle of one is refused', async () => {
@@ -254,7 +284,7 @@ describe('a balancer', () => {
     using client = await Wire.connect(behind.ports.https)
     client.socket.end(HEADERS.v2.subarray(0, 14))
     await client.ended()
-    await refused(behind, 'proxy-header-invalid', 1)
+    expect(await refused(behind)).toEqual(['proxy-header-invalid'])
   })
 
   it('that only looks whether the port is open is no offender', async () => {
@@ -278,13 +308,20 @@ describe('HAProxy', () => {
     return port
   }
 
-  async function startHaproxy(send: string, ports: Behind['ports']): Promise<{ ports: Behind['ports'] } & AsyncDisposable> {
+  async function startHaproxy(
+    send: string,
+    ports: Behind['ports'],
+  ): Promise<{ ports: Behind['ports'] } & AsyncDisposable> {
     const directory = await tempDir()
-    const own = Object.fromEntries(await Promise.all(LISTENERS.map(async (name) => [name, await freePort()])))
-    const proxies = LISTENERS.map(
-      (name) => `listen ${name}\n  bind 127.0.0.1:${own[name]}\n  server gateway 127.0.0.1:${ports[name]} ${send}\n`,
+    const own: Record<string, number> = Object.fromEntries(
+      await Promise.all(LISTENERS.map(async (name) => [name, await freePort()])),
     )
-    const settings = 'defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n'
+    const proxies = LISTENERS.map(
+      (name) =>
+        `listen ${name}\n  bind 127.0.0.1:${own[name]}\n  server gateway 127.0.0.1:${ports[name]} ${send}\n`,
+    )
+    const settings =
+      'defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n'
     await writeFile(directory.file('haproxy.cfg'), settings + proxies.join(''))
     const child = start('haproxy', ['-db', '-f', directory.file('haproxy.cfg')])
     const exited = once(child, 'close')
@@ -304,39 +341,46 @@ describe('HAProxy', () => {
   }
 
   const sends = ['send-proxy', 'send-proxy-v2', 'send-proxy-v2 proxy-v2-options unique-id,crc32c']
-  it.skipIf(isMissing('haproxy')).each(sends)('in front of every listener with %s (needs haproxy)', async (send) => {
-    await using behind = await startBehind({}, ['127.0.0.5'])
-    await using haproxy = await startHaproxy(send, behind.ports)
-    await using origin = await startRawOrigin((wire) => wire.socket.end('hello'))
-    const head = connectHead('127.0.0.1', origin.port)
-    using plain = await connectFrom('127.0.0.5', haproxy.ports.http)
-    plain.send(head)
-    await plain.untilText('hello')
-    using mixed = await connectFrom('127.0.0.5', haproxy.ports.mixed)
-    mixed.send(head)
-    await mixed.untilText('hello')
-    using socks = await connectFrom('127.0.0.5', haproxy.ports.socks)
-    socks.send(Buffer.from([5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, origin.port >> 8, origin.port & 255]))
-    await socks.untilText('hello')
-    const ca = await readFile(pki.file('ca.crt'))
-    const carrier = net.connect({ host: '127.0.0.1', port: haproxy.ports.https, localAddress: '127.0.0.5' })
-    using secured = new Wire(tls.connect({ socket: carrier, ca, servername: 'localhost' }))
-    secured.send(head)
-    await secured.untilText('hello')
-    using denied = await connectFrom('127.0.0.6', haproxy.ports.http)
-    denied.send(head)
-    await denied.ended()
-    expect(denied.text).toBe('')
-  })
+  it.skipIf(isMissing('haproxy')).each(sends)(
+    'in front of every listener with %s (needs haproxy)',
+    async (send) => {
+      await using behind = await startBehind({}, ['127.0.0.5'])
+      await using haproxy = await startHaproxy(send, behind.ports)
+      await using origin = await startRawOrigin((wire) => wire.socket.end('hello'))
+      const head = connectHead('127.0.0.1', origin.port)
+      using plain = await connectFrom('127.0.0.5', haproxy.ports.http)
+      plain.send(head)
+      await plain.untilText('hello')
+      using mixed = await connectFrom('127.0.0.5', haproxy.ports.mixed)
+      mixed.send(head)
+      await mixed.untilText('hello')
+      using socks = await connectFrom('127.0.0.5', haproxy.ports.socks)
+      socks.send(Buffer.from([5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, origin.port >> 8, origin.port & 255]))
+      await socks.untilText('hello')
+      const ca = await readFile(pki.file('ca.crt'))
+      const carrier = net.connect({ host: '127.0.0.1', port: haproxy.ports.https, localAddress: '127.0.0.5' })
+      using secured = new Wire(tls.connect({ socket: carrier, ca, servername: 'localhost' }))
+      secured.send(head)
+      await secured.untilText('hello')
+      using denied = await connectFrom('127.0.0.6', haproxy.ports.http)
+      denied.send(head)
+      await denied.ended()
+      expect(denied.text).toBe('')
+    },
+  )
 
-  it.skipIf(isMissing('haproxy')).each(sends)('in front of the tunnel with %s (needs haproxy)', async (send) => {
-    await using behind = await startBehind({}, ['127.0.0.1'])
-    await using haproxy = await startHaproxy(send, behind.ports)
-    const client = await startClient(haproxy.ports.tunnel)
-    try {
-      for (const way of TUNNEL_WAYS) await exchangeAt(client.addresses[0]?.address.port ?? 0, way)
-    } finally {
-      client.destroy()
-    }
-  })
+  it.skipIf(isMissing('haproxy')).each(sends)(
+    'in front of the tunnel with %s (needs haproxy)',
+    async (send) => {
+      await using behind = await startBehind({}, ['127.0.0.1'])
+      await using haproxy = await startHaproxy(send, behind.ports)
+      const client = await startClient(haproxy.ports.tunnel)
+      try {
+        for (const way of TUNNEL_WAYS)
+          expect(await exchangeAt(client.addresses[0]?.address.port ?? 0, way)).toEqual(EXCHANGED)
+      } finally {
+        client.destroy()
+      }
+    },
+  )
 })

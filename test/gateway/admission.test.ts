@@ -57,6 +57,8 @@ describe('Admission', () => {
 
   it('limits no rate where none is set', () => {
     const admission = new Admission(OFF, () => 0)
-    expect(times(1_000, () => admission.enter() ?? admission.enterFrom('192.0.2.1'))).toEqual(times(1_000, () => undefined))
+    expect(times(1_000, () => admission.enter() ?? admission.enterFrom('192.0.2.1'))).toEqual(
+      times(1_000, () => undefined),
+    )
   })
 })

@@ -13,9 +13,15 @@ function limitsOf(limits: ConfigInput['limits']): Limits {
   return configSchema.parse({ inbounds: [{ type: 'http', listen: '127.0.0.1:0' }], limits }).limits
 }
 
-function make(limits: ConfigInput['limits']): { identities: IdentityLimits; clock: { nowMs: number; epochMs: number } } {
+function make(limits: ConfigInput['limits']): {
+  identities: IdentityLimits
+  clock: { nowMs: number; epochMs: number }
+} {
   const clock = { nowMs: 0, epochMs: MIDNIGHT - 1_000 }
-  const identities = new IdentityLimits(limitsOf(limits), { nowMs: () => clock.nowMs, epochMs: () => clock.epochMs })
+  const identities = new IdentityLimits(limitsOf(limits), {
+    nowMs: () => clock.nowMs,
+    epochMs: () => clock.epochMs,
+  })
   return { identities, clock }
 }
 
@@ -61,10 +67,16 @@ describe('places', () => {
 
   it('are so many for the tunnel sessions of an identity', () => {
     const { identities } = make({ sessionsPerIdentity: 1 })
-    expect([identities.enterSession(ALICE), identities.enterSession(ALICE)]).toEqual([undefined, 'too-many-for-identity'])
+    expect([identities.enterSession(ALICE), identities.enterSession(ALICE)]).toEqual([
+      undefined,
+      'too-many-for-identity',
+    ])
     identities.leaveSession(ALICE)
     expect(identities.enterSession(ALICE)).toBe(undefined)
-    expect([identities.enterSession(undefined), identities.enterSession(undefined)]).toEqual([undefined, undefined])
+    expect([identities.enterSession(undefined), identities.enterSession(undefined)]).toEqual([
+      undefined,
+      undefined,
+    ])
   })
 })
 
@@ -96,7 +108,11 @@ describe('bytes a second', () => {
     const { identities, clock } = make({ bytesPerSecondPerIdentity: 1_000 })
     const stay = identities.stay(ALICE)
     stay.enter()
-    expect([stay.spendDatagram('up', 1_500), stay.spendDatagram('up', 1), stay.spendDatagram('down', 1)]).toEqual([true, false, true])
+    expect([
+      stay.spendDatagram('up', 1_500),
+      stay.spendDatagram('up', 1),
+      stay.spendDatagram('down', 1),
+    ]).toEqual([true, false, true])
     clock.nowMs = 500
     expect(stay.spendDatagram('up', 1)).toBe(true)
   })
@@ -105,7 +121,11 @@ describe('bytes a second', () => {
     const { identities } = make({})
     const stay = identities.stay(ALICE)
     stay.enter()
-    expect([stay.spend('up', 1e12), stay.spendDatagram('down', 1e12), stay.over]).toEqual([0, true, undefined])
+    expect([stay.spend('up', 1e12), stay.spendDatagram('down', 1e12), stay.over]).toEqual([
+      0,
+      true,
+      undefined,
+    ])
   })
 })
 
@@ -116,9 +136,16 @@ describe('bytes a day', () => {
     for (const stay of [one, other, bobs]) stay.enter()
     one.spend('up', 600)
     other.spend('down', 400)
-    expect([reasonOf(one.over), codeOf(() => identities.stay(ALICE).enter())]).toEqual([undefined, 'quota-exceeded'])
+    expect([reasonOf(one.over), codeOf(() => identities.stay(ALICE).enter())]).toEqual([
+      undefined,
+      'quota-exceeded',
+    ])
     other.spend('up', 1)
-    expect([one, other, bobs].map((stay) => reasonOf(stay.over))).toEqual(['quota-exceeded', 'quota-exceeded', undefined])
+    expect([one, other, bobs].map((stay) => reasonOf(stay.over))).toEqual([
+      'quota-exceeded',
+      'quota-exceeded',
+      undefined,
+    ])
     for (const stay of [one, other]) stay.leave()
     clock.epochMs = MIDNIGHT - 1
     expect(codeOf(() => identities.stay(ALICE).enter())).toBe('quota-exceeded')

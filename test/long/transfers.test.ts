@@ -65,15 +65,11 @@ describe('a reader of 1 MB/s', () => {
   it('gets identical bytes in every mode at once, in bounded memory', async () => {
     const expected = bytesHash(SLOW_BYTES)
     const before = await stack.gateway.memoryMiB()
-    // Far more is offered than the readers take: what the gateway would hold of it would show.
-    const transfers = NAMES.map((name) =>
-      download([...way(name).options, '--limit-rate', '1M'], url(`/bytes/${SLOW_BYTES}`)),
-    )
+    const transfers = NAMES.map((name) => download(way(name).options, url(`/bytes/${SLOW_BYTES}`), 1_000_000))
     const results = await Promise.all(transfers)
     for (const [index, result] of results.entries()) {
       expect(result, NAMES[index]).toMatchObject({ bytes: SLOW_BYTES, hash: expected })
-      // Not a test of curl: what lies in buffers comes at once, and curl evens its rate out by and by.
-      expect(result.seconds, NAMES[index]).toBeGreaterThan(3)
+      expect(result.seconds, NAMES[index]).toBeGreaterThan(7)
     }
     const after = await stack.gateway.memoryMiB()
     console.log(`slow readers: gateway ${Math.round(before)} MiB before, ${Math.round(after)} MiB after`)

@@ -25,7 +25,12 @@ describe('sourceKey', () => {
 describe('Counts', () => {
   it('takes up to the most of each key', () => {
     const counts = new Counts()
-    expect([counts.enter('a', 2), counts.enter('a', 2), counts.enter('a', 2), counts.enter('b', 2)]).toEqual([true, true, false, true])
+    expect([counts.enter('a', 2), counts.enter('a', 2), counts.enter('a', 2), counts.enter('b', 2)]).toEqual([
+      true,
+      true,
+      false,
+      true,
+    ])
     counts.leave('a')
     expect(counts.enter('a', 2)).toBe(true)
   })
@@ -41,7 +46,12 @@ describe('Counts', () => {
 describe('Rates', () => {
   it('counts each key for itself', () => {
     const rates = new Rates(1, 10)
-    expect([rates.take('a', 0), rates.take('a', 0), rates.take('b', 0), rates.take('a', 1_000)]).toEqual([true, false, true, true])
+    expect([rates.take('a', 0), rates.take('a', 0), rates.take('b', 0), rates.take('a', 1_000)]).toEqual([
+      true,
+      false,
+      true,
+      true,
+    ])
   })
 
   it('never holds more keys than its bound, and keeps those in use', () => {

@@ -35,31 +35,38 @@ describe('TokenBucket', () => {
 
   it('never lets more through than its rate and one burst', () => {
     fc.assert(
-      fc.property(fc.array(fc.nat(50), { maxLength: 200 }), fc.integer({ min: 1, max: 100 }), (steps, perSecond) => {
-        const bucket = new TokenBucket(perSecond, 0)
-        let nowMs = 0
-        let taken = 0
-        for (const step of steps) {
-          nowMs += step
-          if (bucket.take(nowMs)) taken += 1
-        }
-        expect(taken).toBeLessThanOrEqual(perSecond + (nowMs * perSecond) / 1000)
-      }),
+      fc.property(
+        fc.array(fc.nat(50), { maxLength: 200 }),
+        fc.integer({ min: 1, max: 100 }),
+        (steps, perSecond) => {
+          const bucket = new TokenBucket(perSecond, 0)
+          let nowMs = 0
+          let taken = 0
+          for (const step of steps) {
+            nowMs += step
+            if (bucket.take(nowMs)) taken += 1
+          }
+          expect(taken).toBeLessThanOrEqual(perSecond + (nowMs * perSecond) / 1000)
+        },
+      ),
     )
   })
 
   it('lets a spender that rests as it is told keep the rate', () => {
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 1, max: 65_536 }), { minLength: 1, maxLength: 100 }), (chunks) => {
-        const bucket = new TokenBucket(10_000, 0)
-        let nowMs = 0
-        let sent = 0
-        for (const chunk of chunks) {
-          sent += chunk
-          nowMs += bucket.spend(chunk, nowMs)
-        }
-        expect(sent).toBeLessThanOrEqual(10_000 + nowMs * 10 + 1)
-      }),
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 65_536 }), { minLength: 1, maxLength: 100 }),
+        (chunks) => {
+          const bucket = new TokenBucket(10_000, 0)
+          let nowMs = 0
+          let sent = 0
+          for (const chunk of chunks) {
+            sent += chunk
+            nowMs += bucket.spend(chunk, nowMs)
+          }
+          expect(sent).toBeLessThanOrEqual(10_000 + nowMs * 10 + 1)
+        },
+      ),
     )
   })
 })

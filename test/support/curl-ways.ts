@@ -41,9 +41,16 @@ export interface Transfer {
   readonly seconds: number
 }
 
-/** GETs `url` and hashes what comes, without keeping it. Rejects where curl says that it was not whole. */
-export function download(options: readonly string[], url: string): Promise<Transfer> {
-  return transfer([...options, url])
+/**
+ * GETs `url` and hashes what comes, without keeping it. Rejects where curl says that it was not whole. With
+ * `bytesPerSecond` it is read no faster than that (curl's own --limit-rate lets whole MiB through at once).
+ */
+export function download(
+  options: readonly string[],
+  url: string,
+  bytesPerSecond = Infinity,
+): Promise<Transfer> {
+  return transfer([...options, url], undefined, bytesPerSecond)
 }
 
 /** PUTs `file` and gives what the origin answered. */
@@ -53,7 +60,11 @@ export async function upload(options: readonly string[], url: string, file: stri
   return Buffer.concat(chunks).toString()
 }
 
-function transfer(args: readonly string[], onChunk: (chunk: Buffer) => void = () => {}): Promise<Transfer> {
+function transfer(
+  args: readonly string[],
+  onChunk: (chunk: Buffer) => void = () => {},
+  bytesPerSecond = Infinity,
+): Promise<Transfer> {
   return new Promise((resolve, reject) => {
     const startedMs = performance.now()
     const child = start('curl', ['-sS', '--fail', '--noproxy', '', ...args])
@@ -65,6 +76,10 @@ function transfer(args: readonly string[], onChunk: (chunk: Buffer) => void = ()
       hash.update(chunk)
       bytes += chunk.length
       onChunk(chunk)
+      const aheadMs = (bytes / bytesPerSecond) * 1000 - (performance.now() - startedMs)
+      if (aheadMs <= 0) return
+      child.stdout?.pause()
+      setTimeout(() => child.stdout?.resume(), aheadMs)
     })
     child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
     child.on('error', reject)

@@ -72,15 +72,14 @@ class Model {
     else if (step.do === 'reset') {
       line.reset = true
       end.stream.reset('stream-cancelled')
-    } else if (!direction.finished) {
-      if (step.do === 'finish') {
-        direction.finished = true
-        end.finish()
-      } else {
-        const bytes = this.#newBytes(step.bytes)
-        direction.said = Buffer.concat([direction.said, bytes])
-        end.say(bytes)
-      }
+    } else if (step.do === 'finish') {
+      if (direction.finished) return
+      direction.finished = true
+      end.finish()
+    } else if (step.do === 'say' && !direction.finished) {
+      const bytes = this.#newBytes(step.bytes)
+      direction.said = Buffer.concat([direction.said, bytes])
+      end.say(bytes)
     }
   }
 

@@ -1,0 +1,23 @@
+// Every decoder that is fuzzed, in the groups of the property tests. Rule: a decoder of bytes or text that come from
+// outside stands here.
+import type { Target } from '../target.ts'
+import { dissectTargets } from './dissect.ts'
+import { configFile, revocationListFile, usersFile } from './files.ts'
+import { basicCredentials, connectAnswer, httpAbsoluteTarget, httpAuthority, httpFields } from './http.ts'
+import { muxAddress, muxFrame, muxFrameValid } from './mux-frame.ts'
+import { muxSessionClient, muxSessionGateway } from './mux-session.ts'
+import { egressRule, firstBytes, hostsFile, listenAddress, normalizedHost } from './names.ts'
+import { proxyHeader } from './proxy-header.ts'
+import { socksHandshake, socksUdp } from './socks.ts'
+
+export const GROUPS = {
+  handshakes: [socksHandshake, socksUdp, proxyHeader, firstBytes],
+  mux: [muxAddress, muxFrame, muxFrameValid, muxSessionClient, muxSessionGateway],
+  http: [httpAuthority, httpAbsoluteTarget, httpFields, basicCredentials, connectAnswer],
+  names: [normalizedHost, egressRule, listenAddress, hostsFile],
+  files: [usersFile, revocationListFile],
+  config: [configFile],
+  dissectors: dissectTargets,
+} as const satisfies Record<string, readonly Target[]>
+
+export const TARGETS: readonly Target[] = Object.values(GROUPS).flat()

@@ -1,0 +1,152 @@
+// Reloading: a config that is not good changes nothing; one that is good applies to the next request, and what it
+// revokes ends at once.
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { configSchema, type ConfigInput } from '../../src/config/schema.ts'
+import { GatewayError } from '../../src/errors.ts'
+import { Gateway } from '../../src/gateway/gateway.ts'
+import { hashPassword } from '../../src/gateway/users.ts'
+import { Metrics } from '../../src/telemetry/metrics.ts'
+import { eventually } from '../support/eventually.ts'
+import { sum } from '../support/metrics.ts'
+import { makeTestPki, type TestPki } from '../support/pki.ts'
+import { everyInbound, LOOPBACK_EGRESS, startStack, writePki, type Stack } from '../support/stacks.ts'
+import { tempDir, type TempDir } from '../support/temp-dir.ts'
+import { open, WAYS } from '../support/through.ts'
+import { startRawOrigin, Wire } from '../support/wire.ts'
+
+let pki: TestPki
+beforeAll(async () => {
+  pki = await makeTestPki()
+})
+
+interface Reloadable extends AsyncDisposable {
+  readonly gateway: Gateway
+  readonly dir: TempDir
+  readonly port: number
+  /** Reloads with these changes; gives the code of what was wrong. */
+  reload(changes?: Partial<ConfigInput>): string
+  metrics(): Promise<string>
+}
+
+async function start(): Promise<Reloadable> {
+  const dir = await tempDir()
+  await writePki(dir, pki)
+  await writeFile(dir.file('users'), `alice:${await hashPassword('sesame')}\n`)
+  const config: ConfigInput = { inbounds: everyInbound(dir, dir.file('users')), egress: LOOPBACK_EGRESS }
+  const metrics = new Metrics('test')
+  const gateway = await Gateway.start({ config: configSchema.parse(config), observer: metrics.observer })
+  return {
+    gateway,
+    dir,
+    port: gateway.addresses[0]?.address.port ?? 0,
+    reload: (changes = {}) => {
+      try {
+        gateway.reload(configSchema.parse({ ...config, ...changes }))
+        return 'ok'
+      } catch (thrown) {
+        return thrown instanceof GatewayError ? thrown.code : String(thrown)
+      }
+    },
+    metrics: () => metrics.registry.metrics(),
+    [Symbol.asyncDispose]: async () => {
+      gateway.destroy()
+      await dir[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** The status of a CONNECT with this user. */
+async function connect(port: number, target: number, user = 'alice', password = 'sesame'): Promise<number> {
+  using wire = await Wire.connect(port)
+  const credentials = Buffer.from(`${user}:${password}`).toString('base64')
+  wire.send(`CONNECT 127.0.0.1:${target} HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Basic ${credentials}\r\n\r\n`)
+  await wire.untilText('\r\n\r\n')
+  return Number(wire.text.split(' ')[1])
+}
+
+describe('a reload', () => {
+  it('uses a new users file from the next request on', async () => {
+    await using origin = await startRawOrigin()
+    await using running = await start()
+    expect(await connect(running.port, origin.port)).toBe(200)
+    await writeFile(running.dir.file('users'), `bob:${await hashPassword('other')}\n`)
+    expect(await connect(running.port, origin.port, 'bob', 'other')).toBe(407)
+    expect(running.reload()).toBe('ok')
+    expect(await connect(running.port, origin.port, 'bob', 'other')).toBe(200)
+    expect(await connect(running.port, origin.port)).toBe(407)
+    expect(sum(await running.metrics(), 'sightline_reloads_total', { outcome: 'ok' })).toBe(1)
+  })
+
+  it('uses new egress rules from the next request on', async () => {
+    await using origin = await startRawOrigin()
+    await using running = await start()
+    expect(running.reload({ egress: { deny: ['127.0.0.0/8'] } })).toBe('ok')
+    expect(await connect(running.port, origin.port)).toBe(403)
+    expect(running.reload()).toBe('ok')
+    expect(await connect(running.port, origin.port)).toBe(200)
+  })
+
+  const NEW_RULES = { egress: { allow: [], deny: ['127.0.0.0/8'] } }
+  it.each([
+    ['an egress rule that is none', 'config-invalid', async () => {}, { egress: { allow: ['300.0.0.0/8'] } }],
+    ['a users file that is gone', 'file-unusable', (dir: TempDir) => rm(dir.file('users')), NEW_RULES],
+    ['a users file that is none', 'config-invalid', (dir: TempDir) => writeFile(dir.file('users'), 'alice:sesame\n'), NEW_RULES],
+    ['a key that is gone', 'file-unusable', (dir: TempDir) => rm(dir.file('gateway.key')), NEW_RULES],
+    ['an authority that is none', 'pki-invalid', (dir: TempDir) => writeFile(dir.file('ca.crt'), 'what is this'), NEW_RULES],
+    ['a revocation list that is none', 'pki-invalid', (dir: TempDir) => writeFile(dir.file('ca.crl'), 'what is this'), NEW_RULES],
+    [
+      'a key of another certificate',
+      'pki-invalid',
+      async (dir: TempDir) => writeFile(dir.file('gateway.key'), await readFile(dir.file('client.key'))),
+      NEW_RULES,
+    ],
+  ] as ReadonlyArray<readonly [string, string, (dir: TempDir) => Promise<void>, Partial<ConfigInput>]>)(
+    'with %s changes nothing and says %s',
+    async (_name, code, spoil, changes) => {
+      await using origin = await startRawOrigin()
+      await using running = await start()
+      await spoil(running.dir)
+      expect(running.reload(changes)).toBe(code)
+      expect(await connect(running.port, origin.port)).toBe(200)
+      expect(sum(await running.metrics(), 'sightline_reloads_total', { outcome: code })).toBe(1)
+      using https = await Wire.connectTls(running.gateway.addresses[2]?.address.port ?? 0, { ca: pki.authority.certificate })
+      expect(https.socket.destroyed).toBe(false)
+    },
+  )
+})
+
+describe('a certificate that a reload revokes', () => {
+  const [way] = WAYS.filter(({ name }) => name === 'tunnel by HTTP')
+  const config = (stack: Stack): ConfigInput => ({ inbounds: everyInbound(stack.pki), egress: LOOPBACK_EGRESS })
+
+  it('ends its live session and every stream of it, and is not let in again', async () => {
+    await using origin = await startRawOrigin()
+    await using stack = await startStack({ pki })
+    using wire = await open(stack, way!, '127.0.0.1', origin.port)
+    wire.send('a transfer')
+    await (await origin.wire()).untilText('a transfer')
+    await writeFile(stack.pki.file('ca.crl'), await pki.revoke(pki.client))
+    stack.gateway.reload(configSchema.parse(config(stack)))
+    expect(await wire.ended()).toBe('reset')
+    expect(await (await origin.wire()).ended()).toBe('reset')
+    await eventually(async () => {
+      const metrics = await stack.gatewayMetrics()
+      expect(sum(metrics, 'sightline_tunnel_sessions')).toBe(0)
+      expect(sum(metrics, 'sightline_tunnel_sessions_closed_total', { code: 'certificate-revoked' })).toBe(1)
+    })
+    await expect(open(stack, way!, '127.0.0.1', origin.port)).rejects.toThrow('refused with 403')
+    expect(origin.wires.length).toBe(1)
+  })
+
+  it('is none of the others\' business', async () => {
+    await using origin = await startRawOrigin()
+    await using stack = await startStack({ pki })
+    using wire = await open(stack, way!, '127.0.0.1', origin.port)
+    await writeFile(stack.pki.file('ca.crl'), await pki.revoke(pki.expired))
+    stack.gateway.reload(configSchema.parse(config(stack)))
+    wire.send('unharmed')
+    await (await origin.wire()).untilText('unharmed')
+    expect(sum(await stack.gatewayMetrics(), 'sightline_tunnel_sessions')).toBe(1)
+  })
+})
