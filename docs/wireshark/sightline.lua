@@ -121,10 +121,10 @@ local tcp_stream = Field.new("tcp.stream")
 
 -- What earlier frames say of later ones: connections[tcp.stream][stream id] = { destination, sent, credit }, the last two
 -- by sender. Built in the first pass, in order; later passes, in any order, read it back from `notes`.
-local connections, notes, last_packet, ordinal
+local connections, notes, last_packet, ordinal, shown
 
 function sightline.init()
-  connections, notes, last_packet, ordinal = {}, {}, nil, 0
+  connections, notes, last_packet, ordinal, shown = {}, {}, nil, 0, {}
 end
 
 -- The note of this frame: the same table whenever this frame of this packet is dissected again.
@@ -133,9 +133,10 @@ local function note_of(pinfo)
   local list = notes[pinfo.number] or {}
   notes[pinfo.number] = list
   ordinal = ordinal + 1
-  if pinfo.visited then return list[(ordinal - 1) % math.max(#list, 1) + 1] or {} end
-  list[ordinal] = {}
-  return list[ordinal]
+  if pinfo.visited and ordinal > #list then ordinal = 1 end
+  if ordinal == 1 then shown = {} end
+  if not pinfo.visited then list[ordinal] = {} end
+  return list[ordinal] or {}
 end
 
 local function stream_of(id, is_new)
@@ -255,7 +256,10 @@ local readers = {
 local function show(pinfo, root, text)
   root:append_text(": " .. text)
   pinfo.cols.protocol = "Sightline"
-  pinfo.cols.info:append(" | " .. text)
+  -- One packet may carry many frames: all of them, in place of what the layers below had to say.
+  shown[#shown + 1] = text
+  pinfo.cols.info:clear_fence()
+  pinfo.cols.info = table.concat(shown, " | ")
 end
 
 local function refuse(pinfo, root, tvb, problem, text)

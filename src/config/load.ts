@@ -10,7 +10,7 @@ import { configSchema, type Config } from './schema.ts'
 
 /** Parses the text of a config file. `file` names it in errors. Errors: `config-invalid`. */
 export function parseConfig(text: string, file: string): Config {
-  const document = parseDocument(text, { prettyErrors: true })
+  const document = parseDocument(text, { prettyErrors: true, stringKeys: true })
   const [syntax] = document.errors
   if (syntax !== undefined) {
     throw new GatewayError('config-invalid', {
@@ -93,18 +93,31 @@ function withAbsolutePaths(config: Config, directory: string): Config {
   }
 }
 
-function withAbsoluteOutboundPaths(outbound: Config['outbounds'][string], directory: string): Config['outbounds'][string] {
+function withAbsoluteOutboundPaths(
+  outbound: Config['outbounds'][string],
+  directory: string,
+): Config['outbounds'][string] {
   const absolute = (file: string): string => path.resolve(directory, file)
-  const optional = (file: string | undefined): string | undefined => (file === undefined ? undefined : absolute(file))
+  const optional = (file: string | undefined): string | undefined =>
+    file === undefined ? undefined : absolute(file)
   switch (outbound.type) {
     case 'direct':
       return outbound
     case 'tunnel':
-      return { ...outbound, certificate: optional(outbound.certificate), key: optional(outbound.key), authority: absolute(outbound.authority) }
+      return {
+        ...outbound,
+        certificate: optional(outbound.certificate),
+        key: optional(outbound.key),
+        authority: absolute(outbound.authority),
+      }
     case 'socks':
       return { ...outbound, passwordFile: optional(outbound.passwordFile) }
     case 'http':
-      return { ...outbound, passwordFile: optional(outbound.passwordFile), authority: optional(outbound.authority) }
+      return {
+        ...outbound,
+        passwordFile: optional(outbound.passwordFile),
+        authority: optional(outbound.authority),
+      }
   }
 }
 
@@ -121,7 +134,8 @@ function describeIssue(issue: z.core.$ZodIssue, value: unknown): string {
     value,
   )
   const secretless = typeof found === 'string' ? withoutUserinfo(found) : found
-  const shown = typeof found === 'object' || found === undefined ? '' : ` (found ${JSON.stringify(secretless)})`
+  const shown =
+    typeof found === 'object' || found === undefined ? '' : ` (found ${JSON.stringify(secretless)})`
   return `${shownPath}: ${firstLine(issue.message)}${shown}`
 }
 

@@ -42,7 +42,8 @@ export function readProxyUrl(text: string, type: ProxyType): ProxyUrl | { readon
   if (scheme === undefined || url.hostname === '') return { problem }
   if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '') {
     return {
-      problem: 'a proxy has no path; a password with / ? # or @ has them as %2F %3F %23 %40, or a passwordFile',
+      problem:
+        'a proxy has no path; a password with / ? # or @ has them as %2F %3F %23 %40, or a passwordFile',
     }
   }
   if (url.port === '0') return { problem: 'port 0 is none to connect to' }
@@ -99,9 +100,13 @@ export function upstreamProblem(
     return { key: 'username', message: 'a SOCKS5 user has a password: give passwordFile beside it' }
   }
   const wrong = credentialProblem(username, scheme) ?? credentialProblem(url.password, scheme)
-  if (wrong !== undefined) return { key: settings.username === undefined ? 'url' : 'username', message: wrong }
+  if (wrong !== undefined)
+    return { key: settings.username === undefined ? 'url' : 'username', message: wrong }
   if (username?.includes(':') === true && type === 'http') {
-    return { key: settings.username === undefined ? 'url' : 'username', message: 'a user name of HTTP has no colon' }
+    return {
+      key: settings.username === undefined ? 'url' : 'username',
+      message: 'a user name of HTTP has no colon',
+    }
   }
   if (settings.authority !== undefined && scheme !== 'https') {
     return { key: 'authority', message: 'authority goes with a proxy that is reached by TLS: https://' }

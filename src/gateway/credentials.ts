@@ -37,9 +37,19 @@ export function readUpstreamServer(outbound: UpstreamOutboundConfig): UpstreamSe
   if ('problem' in url) throw new GatewayError('config-invalid', { detail: `outbounds: url: ${url.problem}` })
   const { scheme, host, port } = url
   const name = outbound.username ?? url.username
-  const password = outbound.passwordFile === undefined ? url.password : readPassword(outbound.passwordFile, scheme)
-  const authority = outbound.type === 'http' && outbound.authority !== undefined ? readText(outbound.authority, 'authority') : undefined
-  return { scheme, host, port, authority, credentials: name === undefined ? undefined : { name, password: password ?? '' } }
+  const password =
+    outbound.passwordFile === undefined ? url.password : readPassword(outbound.passwordFile, scheme)
+  const authority =
+    outbound.type === 'http' && outbound.authority !== undefined
+      ? readText(outbound.authority, 'authority')
+      : undefined
+  return {
+    scheme,
+    host,
+    port,
+    authority,
+    credentials: name === undefined ? undefined : { name, password: password ?? '' },
+  }
 }
 
 /** All of them, by name. Errors as for one. */
@@ -55,7 +65,10 @@ function readPassword(file: string, scheme: UpstreamServer['scheme']): string {
   const password = readText(file, 'passwordFile').replace(/\r?\n$/, '')
   const problem = password === '' ? 'it is empty' : credentialProblem(password, scheme)
   if (problem === undefined) return password
-  throw new GatewayError('file-unusable', { detail: `passwordFile ${file}: ${problem}`, hint: 'write the password alone, on one line' })
+  throw new GatewayError('file-unusable', {
+    detail: `passwordFile ${file}: ${problem}`,
+    hint: 'write the password alone, on one line',
+  })
 }
 
 function inFile<T>(file: string, read: () => T): T {

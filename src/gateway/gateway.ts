@@ -1,28 +1,29 @@
 // Composes one process from a config: outbounds, egress rules, inbounds. The creator disposes: `drain` lets open
 // streams finish, `destroy` ends everything at once.
 import { randomBytes } from 'node:crypto'
-import os from 'node:os'
 import { parsePortRange } from '../config/address.ts'
 import type { Config, InboundConfig } from '../config/schema.ts'
 import { GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
 import type { InboundContext } from '../inbound/context.ts'
 import { Inbound, modeOf } from '../inbound/inbound.ts'
+import type { SettingsFacts } from '../inbound/settings-facts.ts'
 import { DirectOutbound } from '../outbound/direct.ts'
 import type { DialRequest, Outbound } from '../outbound/outbound.ts'
 import { TunnelOutbound, type TunnelState } from '../outbound/tunnel.ts'
 import { UpstreamOutbound } from '../outbound/upstream.ts'
-import { judgeAddress, judgeName, parseEgressRules, policyFor, type EgressPolicies, type EgressVerdict } from '../policy/egress.ts'
-import { judgeUnresolvedName } from '../policy/egress-upstream.ts'
+import { parseEgressRules } from '../policy/egress.ts'
+import { allowsLoopback } from '../policy/egress-upstream.ts'
 import type { AssociationRequest } from '../protocol/association.ts'
 import type { AskedRequest, BoundAddress, Mode, ProxyRequest } from '../protocol/request.ts'
 import { IdleSweep } from '../transport/deadline.ts'
 import { DnsResolver } from '../transport/dns-resolver.ts'
 import { namesFrom, type Lookup, type Names, type Resolve } from '../transport/resolve.ts'
 import { Associations, serveAssociation, type AssociationHost } from './association.ts'
-import { EgressRefusal, serveRequest, streamFacts, type ConnectionHost } from './connection.ts'
+import { serveRequest, streamFacts, type ConnectionHost } from './connection.ts'
 import { Admission } from './admission.ts'
 import { readServerCredentials, readTunnelCredentials, readUpstreamServer, readUpstreamServers } from './credentials.ts'
 import { IdentityLimits } from './limits.ts'
+import { EgressGuard } from './egress-guard.ts'
 import type { Observer } from './observer.ts'
 import { UsersFiles } from './users-files.ts'
 import { SignIns } from './users-sign-in.ts'
@@ -56,9 +57,8 @@ export class Gateway {
   #options: GatewayOptions
   #config: Config
   #observer: Observer
-  #policy: EgressPolicies
+  #egress: EgressGuard
   #names: Names
-  #reported = new WeakSet<DialRequest>()
   #sweep = new IdleSweep()
   #outbounds = new Map<string, Outbound>()
   #tunnels: TunnelOutbound[] = []
@@ -72,13 +72,17 @@ export class Gateway {
   #associations = new Associations()
   #idle: Array<() => void> = []
   #draining = false
-  readonly #localAddresses = Object.values(os.networkInterfaces()).flatMap((list) => list?.map((entry) => entry.address) ?? [])
 
   private constructor(options: GatewayOptions) {
     this.#options = options
     this.#config = options.config
     this.#observer = options.observer
-    this.#policy = parseEgressRules(options.config.egress)
+    this.#egress = new EgressGuard({
+      policies: parseEgressRules(options.config.egress),
+      observer: options.observer,
+      newReference,
+      ownListeners: () => [...this.#inbounds.map((inbound) => inbound.address), ...(options.otherListeners ?? [])],
+    })
     this.#names = this.#newNames(options.config)
     const nowMs = (): number => performance.now()
     this.#admission = new Admission(options.config.limits, nowMs)
@@ -123,7 +127,7 @@ export class Gateway {
       const tunnels = Object.values(config.outbounds)
         .filter((outbound) => outbound.type === 'tunnel')
         .map(readTunnelCredentials)
-      this.#policy = policy
+      this.#egress.policies = policy
       this.#watchUsers(users)
       this.#names = names
       this.#inbounds.forEach((inbound, index) => {
@@ -175,17 +179,17 @@ export class Gateway {
     const { config, lab } = this.#options
     const resolve: Resolve = (name, withinMs) => this.#names.resolve(name, withinMs)
     const lookup: Lookup = (name, withinMs) => this.#names.lookup(name, withinMs)
+    const judge = (request: DialRequest, address: string): void => this.#egress.address(request, address)
+    const judgeAnswer = (request: DialRequest, addresses: readonly string[]): void => this.#egress.answer(request, addresses)
     const { dialMs, handshakeMs, streamsPerTunnel } = config.limits
     for (const [name, outbound] of Object.entries(config.outbounds)) {
       if (outbound.type === 'direct') {
-        const judge = (request: DialRequest, address: string): void => this.#judgeAddress(request, address)
-        this.#outbounds.set(name, new DirectOutbound({ dialMs, resolve, lookup, judge, localAddress: outbound.localAddress }))
+        this.#outbounds.set(name, new DirectOutbound({ dialMs, resolve, lookup, judge, judgeAnswer, localAddress: outbound.localAddress }))
         continue
       }
       if (outbound.type !== 'tunnel') {
-        const judge = (request: DialRequest, address: string): void => this.#judgeAddress(request, address)
-        const admit = (address: string, port: number): void => this.#refuseItself(address, port)
-        const upstream = new UpstreamOutbound({ server: readUpstreamServer(outbound), dialMs, resolve, lookup, admit, judge })
+        const admit = (address: string, port: number): void => this.#egress.upstream(address, port)
+        const upstream = new UpstreamOutbound({ server: readUpstreamServer(outbound), dialMs, resolve, lookup, admit, judge, judgeAnswer })
         this.#upstreams.set(name, upstream)
         this.#outbounds.set(name, upstream)
         continue
@@ -257,8 +261,23 @@ export class Gateway {
         const users = usersFile === undefined ? undefined : this.#users.get(usersFile)
         return users && this.#signIns.authenticate(users, { name, password, address })
       },
+      settings: () => this.#settingsOf(inbound),
       newReference,
       refused: (mode, code, reference) => this.#observer.refused({ mode, code, reference }),
+    }
+  }
+
+  /** Only listeners that lead the same way: no client is to be sent by another outbound than the one it asked. */
+  #settingsOf(config: InboundConfig): SettingsFacts {
+    const same = this.#inbounds.filter((inbound) => inbound.config.outbound === config.outbound)
+    const own = same.find((inbound) => inbound.config === config)
+    if (own?.facts === undefined) throw new GatewayError('internal-error')
+    return {
+      own: own.facts,
+      listeners: same.flatMap(({ facts }) => facts ?? []),
+      toTunnel: this.#outbounds.get(config.outbound) instanceof TunnelOutbound,
+      servesLoopback: allowsLoopback(this.#egress.policies),
+      ownsName: (name) => own.ownsName(name),
     }
   }
 
@@ -321,8 +340,8 @@ export class Gateway {
       },
       judge: (destination, address) => {
         const asked = { mode: request.mode, identity: request.identity, signal: request.signal, destination }
-        if (address === undefined) this.#enforce(judgeName(policyFor(this.#policy, request.identity), destination), asked, told)
-        else this.#judgeAddress(asked, address, this.#associations.relays, told)
+        if (address === undefined) this.#egress.name(asked, false, told)
+        else this.#egress.address(asked, address, this.#associations.relays, told)
       },
     }
     this.#requests += 1
@@ -344,13 +363,6 @@ export class Gateway {
     this.#observer.streamRead({ ...streamFacts(request), firstBytes: 'http' })
   }
 
-  /** An upstream that is this gateway would be asked by itself without end. */
-  #refuseItself(address: string, port: number): void {
-    const own = [...this.#inbounds.map((inbound) => inbound.address), ...(this.#options.otherListeners ?? [])]
-    const verdict = judgeAddress(policyFor(this.#policy, undefined), { host: address, port, address, own, localAddresses: this.#localAddresses })
-    if (!verdict.allowed && verdict.reason === 'own-listener') throw new GatewayError('upstream-unavailable')
-  }
-
   /**
    * The egress rules are the law of whoever dials: a tunnel's are judged at its gateway. An upstream proxy is asked for
    * what this gateway's users may reach, so they are judged here, by name where it is the upstream that looks it up.
@@ -358,29 +370,7 @@ export class Gateway {
   #authorize(request: AskedRequest, outbound: Outbound): void {
     if (this.#draining) throw new GatewayError('shutting-down')
     if (outbound instanceof TunnelOutbound) return
-    const judge = outbound instanceof UpstreamOutbound && outbound.handsNamesOn ? judgeUnresolvedName : judgeName
-    this.#enforce(judge(policyFor(this.#policy, request.identity), request.destination), request)
-  }
-
-  #judgeAddress(request: DialRequest, address: string, relays: Iterable<BoundAddress> = [], told?: Set<string>): void {
-    const own = [...this.#inbounds.map((inbound) => inbound.address), ...(this.#options.otherListeners ?? []), ...relays]
-    const verdict = judgeAddress(policyFor(this.#policy, request.identity), { ...request.destination, address, own, localAddresses: this.#localAddresses })
-    this.#enforce(verdict, request, told)
-  }
-
-  #enforce(verdict: EgressVerdict, request: DialRequest, told?: Set<string>): void {
-    if (verdict.allowed) return
-    const { rule, reason } = verdict
-    const { mode, identity } = request
-    if (this.#policy.mode === 'enforce' || reason === 'own-listener') {
-      throw new GatewayError('destination-denied', { side: 'client', cause: new EgressRefusal(rule, reason) })
-    }
-    // An association tells each rule once, a connection the first that refuses it: its name and each of its addresses
-    // are judged, and `enforce` would refuse it once.
-    if (told === undefined ? this.#reported.has(request) : told.has(rule)) return
-    if (told === undefined) this.#reported.add(request)
-    else told.add(rule)
-    this.#observer.wouldRefuse({ mode, identity, code: 'destination-denied', reference: newReference(), rule, reason })
+    this.#egress.name(request, outbound instanceof UpstreamOutbound && outbound.handsNamesOn)
   }
 }
 

@@ -27,7 +27,12 @@ export class UsersFiles {
   /** Reads a file again whenever it has changed, and says how that went. */
   watch(reloaded: (outcome: ErrorCode | 'ok') => void, everyMs: number = LOOK_EVERY_MS): void {
     for (const file of this.#users.keys()) {
-      const look = (): void => reloaded(this.#readAgain(file))
+      let timer: NodeJS.Timeout | undefined
+      // A moment later: an editor empties a file before it fills it, and an empty one would shut everybody out.
+      const look = (): void => {
+        clearTimeout(timer)
+        timer = setTimeout(() => this.#watchers.has(file) && reloaded(this.#readAgain(file)), everyMs).unref()
+      }
       this.#watchers.set(file, look)
       watchFile(file, { interval: everyMs, persistent: false }, look)
     }

@@ -5,6 +5,7 @@ import type { Limits } from '../config/schema.ts'
 import { ERROR_ANSWERS, type ErrorCode, type GatewayError } from '../errors.ts'
 import type { ServeAssociation } from '../protocol/association.ts'
 import type { AskedRequest, Identity, Mode, ServeRequest } from '../protocol/request.ts'
+import type { SettingsFacts } from './settings-facts.ts'
 
 export interface InboundContext {
   readonly serve: ServeRequest
@@ -21,6 +22,8 @@ export interface InboundContext {
    * a source that was wrong before. Errors: `rate-limited`, `too-many-connections`.
    */
   authenticate(name: string, password: string, source: string): Promise<Identity | undefined>
+  /** What clients may know of this process's listeners. */
+  settings(): SettingsFacts
   /** A random reference for one refusal: in the client's answer and in the log. */
   newReference(): string
   /** Something was refused before it became a request. */

@@ -106,7 +106,8 @@ export function exchange(
   })
 }
 
-function hasBody({ rawHeaders }: IncomingMessage): boolean {
+/** True where a body follows the head. */
+export function hasBody({ rawHeaders }: IncomingMessage): boolean {
   if (fieldValues(rawHeaders, 'transfer-encoding').length > 0) return true
   return fieldValues(rawHeaders, 'content-length').some((value) => Number(value) !== 0)
 }

@@ -11,9 +11,10 @@ import type { Identity, Mode, ProxyRequest } from '../protocol/request.ts'
 import { linkedPair } from '../transport/linked-pair.ts'
 import { sourceOf } from '../transport/source.ts'
 import { refusalBody, refusalHeaders, type InboundContext } from './context.ts'
-import { answerRefusal, exchange } from './forward.ts'
+import { answerRefusal, exchange, hasBody } from './forward.ts'
 import { authorizeHttp } from './http-authorize.ts'
 import { OriginPool } from './origin-pool.ts'
+import { answerSettings } from './settings.ts'
 
 export type HttpMode = Extract<Mode, 'http-proxy' | 'https-proxy' | 'tunnel-client'>
 
@@ -161,7 +162,7 @@ export class HttpInbound {
     try {
       if (fieldValues(request.rawHeaders, 'host').length > 1)
         throw new GatewayError('bad-request', { side: 'client' })
-      if (request.url?.startsWith('/') === true) throw new GatewayError('not-found', { side: 'client' })
+      if (request.url?.startsWith('/') === true) return this.#ofItself(request, response, upgrade)
       const target = parseAbsoluteTarget(request.url ?? '', request.method ?? 'GET')
       const identity = await this.#authorize(request, connection)
       const gone = new AbortController()
@@ -193,6 +194,18 @@ export class HttpInbound {
       answerRefusal(response, code, this.#refused(code))
     }
   }
+
+  /** Asked for itself: the settings that lead here, and nothing else. Throws `not-found`. */
+  #ofItself(request: IncomingMessage, response: ServerResponse, upgrade: boolean): void {
+    const { method = '', url: path = '', rawHeaders } = request
+    const bare = !upgrade && !hasBody(request) && fieldValues(rawHeaders, 'expect').length === 0
+    const [host] = fieldValues(rawHeaders, 'host')
+    const answer = bare ? answerSettings({ method, path, host }, () => this.#context.settings()) : undefined
+    if (answer === undefined) throw new GatewayError('not-found', { side: 'client' })
+    response.writeHead(200, answer.headers)
+    response.end(method === 'HEAD' ? undefined : answer.body)
+  }
+
   #originsOf(connection: Connection): OriginPool {
     if (connection.origins === undefined) {
       connection.origins = new OriginPool()

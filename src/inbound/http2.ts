@@ -95,8 +95,11 @@ export class Http2Inbound {
     const [near, far] = linkedPair()
     setSource(far, source)
     this.#options.serveHttp1(far, identity)
-    const authority = headers[HTTP2_HEADER_AUTHORITY] ?? headers.host ?? ''
-    const target = `${headers[HTTP2_HEADER_SCHEME] ?? 'http'}://${authority}${headers[HTTP2_HEADER_PATH] ?? '/'}`
+    const authority = oneValue(headers[HTTP2_HEADER_AUTHORITY]) ?? headers.host ?? ''
+    const path = oneValue(headers[HTTP2_HEADER_PATH]) ?? '/'
+    const scheme = oneValue(headers[HTTP2_HEADER_SCHEME]) ?? 'http'
+    // By https no proxy can be asked to forward: who says so means this listener itself, its settings.
+    const target = scheme === 'https' ? path : `${scheme}://${authority}${path}`
     const fields = Object.entries(headers).flatMap(([name, value]) =>
       name.startsWith(':') || name === 'host' || value === undefined
         ? []

@@ -1,6 +1,8 @@
 // Opens one inbound of the config: a TCP listener, TLS where it is asked for, and the protocol on top. This is
 // the only place that knows which inbound type is which class.
+import { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
+import os from 'node:os'
 import { TLSSocket } from 'node:tls'
 import type { InboundConfig } from '../config/schema.ts'
 import { inCidrs, parseCidr, parseListenAddress, type Cidr } from '../config/address.ts'
@@ -14,6 +16,7 @@ import { TlsServer, type PeerCertificate, type ServerCredentials } from '../tran
 import type { InboundContext } from './context.ts'
 import { HttpInbound } from './http.ts'
 import { Http2Inbound } from './http2.ts'
+import type { ListenerFacts } from './settings-facts.ts'
 import { serveSocks } from './socks.ts'
 import { TunnelInbound, type TunnelInboundEvents } from './tunnel.ts'
 import { TurnAway } from './turn-away.ts'
@@ -56,6 +59,7 @@ export class Inbound {
   #http2: Http2Inbound | undefined
   #tunnel: TunnelInbound | undefined
   #tls: TlsServer | undefined
+  #certificate: X509Certificate | undefined
   #listener: Listener | undefined
   #sockets = new Set<Socket>()
 
@@ -85,6 +89,7 @@ export class Inbound {
       })
     }
     if (credentials !== undefined) {
+      this.#certificate = readCertificate(credentials)
       this.#tls = new TlsServer({
         credentials,
         handshakeMs: host.context.limits.handshakeMs,
@@ -103,6 +108,24 @@ export class Inbound {
     return this.#listener.address
   }
 
+  /** What clients may know of it; undefined before it listens, and for a tunnel. */
+  get facts(): ListenerFacts | undefined {
+    const { type, tls, auth } = this.config
+    if (type === 'tunnel' || this.#listener === undefined) return undefined
+    return {
+      type,
+      secure: this.#tls !== undefined,
+      needsPassword: auth?.users !== undefined,
+      needsCertificate: tls?.clientAuthority !== undefined && tls.clientCertificate === 'required',
+      ...this.#listener.address,
+    }
+  }
+
+  /** True for a DNS name that stands for it: this machine's, and those of its certificate. */
+  ownsName(name: string): boolean {
+    return name === os.hostname().toLowerCase() || this.#certificate?.checkHost(name) !== undefined
+  }
+
   async listen(): Promise<void> {
     const where = parseListenAddress(this.config.listen)
     if (where === undefined)
@@ -113,6 +136,7 @@ export class Inbound {
   /** New connections use `credentials`; tunnels are judged again by them. */
   reload(credentials: ServerCredentials): void {
     this.#tls?.reload(credentials)
+    this.#certificate = readCertificate(credentials)
     const trust = credentials.clientTrust
     if (trust === undefined) return
     this.#tunnel?.judgeAgain((peer) => (trust.isRevoked(peer.serial) ? 'certificate-revoked' : undefined))
@@ -229,6 +253,15 @@ export class Inbound {
     })
     // What stood behind a PROXY header was put back, and the socket paused.
     socket.resume()
+  }
+}
+
+/** Its names, where they can be read; TLS itself says what is wrong with it. */
+function readCertificate({ certificate }: ServerCredentials): X509Certificate | undefined {
+  try {
+    return new X509Certificate(certificate)
+  } catch {
+    return undefined
   }
 }
 

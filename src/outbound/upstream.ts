@@ -23,6 +23,8 @@ export interface UpstreamOptions {
   readonly admit: (address: string, port: number) => void
   /** Throws `destination-denied` where the egress rules refuse the address. */
   readonly judge: (request: DialRequest, address: string) => void
+  /** The same for what all addresses of a name are together, where it is looked up here. */
+  readonly judgeAnswer: (request: DialRequest, addresses: readonly string[]) => void
 }
 
 /** Another address of the same name may do better than these. */
@@ -78,7 +80,7 @@ export class UpstreamOutbound implements Outbound {
 
   /** What the upstream may be asked for, each judged: the name itself, or addresses. */
   async #hosts(request: DialRequest): Promise<string[]> {
-    const { dialMs, judge, resolve } = this.#options
+    const { dialMs, judge, judgeAnswer, resolve } = this.#options
     const host = normalizeHost(request.destination.host)
     if (host.kind === 'address') {
       judge(request, host.address)
@@ -90,6 +92,7 @@ export class UpstreamOutbound implements Outbound {
       return [host.name]
     }
     const addresses = await untilAborted(resolve(host.name, dialMs), request.signal)
+    judgeAnswer(request, addresses)
     const admitted: string[] = []
     let refusal: GatewayError | undefined
     for (const address of addresses) {

@@ -67,7 +67,8 @@ export class TlsServer {
     this.#server.on('secureConnection', (socket) => this.#secured(socket))
     this.#server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
       socket.destroy()
-      const old = error.code === 'ERR_SSL_UNSUPPORTED_PROTOCOL' || error.code === 'ERR_SSL_WRONG_VERSION_NUMBER'
+      const old =
+        error.code === 'ERR_SSL_UNSUPPORTED_PROTOCOL' || error.code === 'ERR_SSL_WRONG_VERSION_NUMBER'
       const slow = error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT'
       options.refused(slow ? 'handshake-timeout' : old ? 'tls-version' : 'tls-failed', options.newReference())
     })

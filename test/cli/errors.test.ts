@@ -9,21 +9,36 @@ import { type } from './terminal.ts'
 
 describe('a wrong call', () => {
   it.each([
-    ['up now', "unexpected argument 'now'. This command does not take positional arguments; hint: sightline up --help"],
+    [
+      'up now',
+      "unexpected argument 'now'. This command does not take positional arguments; hint: sightline up --help",
+    ],
     ['up --dir', "option '--dir <value>' argument missing; hint: sightline up --help"],
     ['serve', 'no config file given: add --config FILE; hint: sightline serve --help'],
     ['serve --confg x', "unknown option '--confg'"],
-    ['connect', 'no gateway given: sightline connect wss://HOST:8443/tunnel …; hint: sightline connect --help'],
+    [
+      'connect',
+      'no gateway given: sightline connect wss://HOST:8443/tunnel …; hint: sightline connect --help',
+    ],
     ['connect wss://a/tunnel wss://b/tunnel', 'one gateway, not 2; hint: sightline connect --help'],
     ['connect wss://a/tunnel', 'no authority given: add --authority ca.crt; hint: sightline connect --help'],
     ['lab', 'say what to do: lab run; hint: sightline lab --help'],
     ['lab run --mode vpn', 'there is no mode "vpn"; there are '],
-    ['lab run --scheme ftp', 'there is no scheme "ftp"; there are http and https; hint: sightline lab --help'],
+    [
+      'lab run --scheme ftp',
+      'there is no scheme "ftp"; there are http and https; hint: sightline lab --help',
+    ],
     ['user add alice', 'no users file given: add --file F; hint: sightline user --help'],
-    ['user --file DIR/users', 'say what to do: user add NAME, user remove NAME or user list; hint: sightline user --help'],
+    [
+      'user --file DIR/users',
+      'say what to do: user add NAME, user remove NAME or user list; hint: sightline user --help',
+    ],
     ['config', 'say what to do: config check FILE, or config schema; hint: sightline config --help'],
     ['config check', 'say what to do: config check FILE, or config schema; hint: sightline config --help'],
-    ['config check a b', 'say what to do: config check FILE, or config schema; hint: sightline config --help'],
+    [
+      'config check a b',
+      'say what to do: config check FILE, or config schema; hint: sightline config --help',
+    ],
     ['health --port 1', "unknown option '--port'"],
   ])('%j exits with 2', async (line, message) => {
     await using dir = await tempDir()
@@ -38,17 +53,46 @@ describe('config check', () => {
   const http = 'inbounds: [{ type: http, listen: "127.0.0.1:0" }]'
   const tunnel = (tls: string): string =>
     `inbounds: [{ type: tunnel, listen: "127.0.0.1:0", tls: { ${tls} } }]`
-  const trust = 'certificate: certs/gateway.crt, key: certs/gateway.key, clientAuthority: certs/ca.crt, revocationList: certs/ca.crl'
+  const trust =
+    'certificate: certs/gateway.crt, key: certs/gateway.key, clientAuthority: certs/ca.crt, revocationList: certs/ca.crl'
 
   it.each([
-    ['an unknown key', `${http}\negres: {}`, 'error: DIR/gateway.yaml: the file: unknown key "egres"; hint: README.md and config/ show each key; `sightline config schema` gives a schema for editors'],
-    ['an open proxy', 'inbounds: [{ type: socks, listen: "0.0.0.0:1080" }]', 'error: DIR/gateway.yaml: inbounds[0].listen: 0.0.0.0:1080 can be reached from other machines, and nothing says who may use it; add auth.users, auth.sources or tls.clientAuthority, listen on 127.0.0.1, or set allowOpenProxy: true (found "0.0.0.0:1080"); hint: '],
-    ['a certificate that is not there', tunnel(trust.replace('gateway.crt', 'none.crt')), 'error: tls.certificate DIR/certs/none.crt: there is no such file; hint: check the path; paths in a config file are relative to that file'],
-    ['a key of another certificate', tunnel(trust.replace('gateway.key', 'client.key')), 'error: DIR/certs/gateway.crt and DIR/certs/client.key: the certificate and its key cannot be used together; hint: check that both files belong to the same name; `sightline pki list` shows what was issued'],
-    ['an authority that is none', tunnel(trust.replace('certs/ca.crt', 'users')), 'error: DIR/users and its revocation list: '],
-    ['a users file that is none', 'inbounds: [{ type: http, listen: "127.0.0.1:0", auth: { users: users } }]', 'error: DIR/users: line 1 is not name:scrypt-hash; hint: write it with: sightline user add NAME --file DIR/users'],
+    [
+      'an unknown key',
+      `${http}\negres: {}`,
+      'error: DIR/gateway.yaml: the file: unknown key "egres"; hint: README.md and config/ show each key; `sightline config schema` gives a schema for editors',
+    ],
+    [
+      'an open proxy',
+      'inbounds: [{ type: socks, listen: "0.0.0.0:1080" }]',
+      'error: DIR/gateway.yaml: inbounds[0].listen: 0.0.0.0:1080 can be reached from other machines, and nothing says who may use it; add auth.users, auth.sources or tls.clientAuthority, listen on 127.0.0.1, or set allowOpenProxy: true (found "0.0.0.0:1080"); hint: ',
+    ],
+    [
+      'a certificate that is not there',
+      tunnel(trust.replace('gateway.crt', 'none.crt')),
+      'error: tls.certificate DIR/certs/none.crt: there is no such file; hint: check the path; paths in a config file are relative to that file',
+    ],
+    [
+      'a key of another certificate',
+      tunnel(trust.replace('gateway.key', 'client.key')),
+      'error: DIR/certs/gateway.crt and DIR/certs/client.key: the certificate and its key cannot be used together; hint: check that both files belong to the same name; `sightline pki list` shows what was issued',
+    ],
+    [
+      'an authority that is none',
+      tunnel(trust.replace('certs/ca.crt', 'users')),
+      'error: DIR/users and its revocation list: ',
+    ],
+    [
+      'a users file that is none',
+      'inbounds: [{ type: http, listen: "127.0.0.1:0", auth: { users: users } }]',
+      'error: DIR/users: line 1 is not name:scrypt-hash; hint: write it with: sightline user add NAME --file DIR/users',
+    ],
     ['a rule that is none', `${http}\negress: { allow: ["300.1.1.1/8"] }`, 'error: '],
-    ['a star without quotes', `${http}\negress: { deny: [*:25] }`, 'error: DIR/gateway.yaml: Unresolved alias'],
+    [
+      'a star without quotes',
+      `${http}\negress: { deny: [*:25] }`,
+      'error: DIR/gateway.yaml: Unresolved alias',
+    ],
   ])('%s', async (_what, text, message) => {
     await using dir = await tempDir()
     await ensureDevelopmentPki(dir.file('certs'))
@@ -89,7 +133,10 @@ describe('health', () => {
       await using taken = await startRawOrigin()
       port = taken.port
     }
-    await writeFile(dir.file('gateway.yaml'), `inbounds: [{ type: http, listen: "127.0.0.1:0" }]\nadmin: { listen: "127.0.0.1:${port}" }\n`)
+    await writeFile(
+      dir.file('gateway.yaml'),
+      `inbounds: [{ type: http, listen: "127.0.0.1:0" }]\nadmin: { listen: "127.0.0.1:${port}" }\n`,
+    )
     expect(await type(['health', '--config', 'DIR/gateway.yaml'], { dir: dir.path })).toEqual({
       exit: 1,
       out: '',
@@ -122,14 +169,23 @@ describe('an address that cannot be listened on', () => {
     await ensureDevelopmentPki(dir.path)
     await using taken = await startRawOrigin()
     const { exit, out, err } = await type(
-      ['connect', 'wss://localhost:1/tunnel', '--authority', 'DIR/ca.crt', '--listen', `127.0.0.1:${taken.port}`],
+      [
+        'connect',
+        'wss://localhost:1/tunnel',
+        '--authority',
+        'DIR/ca.crt',
+        '--listen',
+        `127.0.0.1:${taken.port}`,
+      ],
       { dir: dir.path },
     )
     expect({ exit, out }).toEqual({ exit: 1, out: '' })
-    expect(err.split('\n').at(-1)).toMatch(new RegExp(`^error: 127\\.0\\.0\\.1:${taken.port} is in use; hint: `))
+    expect(err.split('\n').at(-1)).toMatch(
+      new RegExp(`^error: 127\\.0\\.0\\.1:${taken.port} is in use; hint: `),
+    )
   })
 
-  it('is another machine\'s', async () => {
+  it("is another machine's", async () => {
     await using dir = await tempDir()
     await writeFile(dir.file('gateway.yaml'), serve('192.0.2.1:3128'))
     expect(await type(['serve', '--config', 'DIR/gateway.yaml'], { dir: dir.path })).toEqual({
@@ -142,12 +198,26 @@ describe('an address that cannot be listened on', () => {
 
 describe('connect', () => {
   it.each([
-    [['ws://localhost/tunnel'], 'error: URL: not a tunnel address; write it as wss://host:8443/tunnel (found "ws://localhost/tunnel"); hint: sightline connect --help shows each option'],
-    [['wss://localhost/tunnel', '--listen', 'here'], 'error: --listen: not an address to listen on; write it as 127.0.0.1:3128 or [::1]:3128 (found "here"); hint: '],
-    [['wss://localhost/tunnel', '--connections', '99'], 'error: --connections: Too big: expected number to be <=16 (found "99"); hint: '],
-    [['wss://localhost/tunnel', '--listen', '0.0.0.0:1081'], 'error: --listen: 0.0.0.0:1081 can be reached from other machines'],
+    [
+      ['ws://localhost/tunnel'],
+      'error: URL: not a tunnel address; write it as wss://host:8443/tunnel (found "ws://localhost/tunnel"); hint: sightline connect --help shows each option',
+    ],
+    [
+      ['wss://localhost/tunnel', '--listen', 'here'],
+      'error: --listen: not an address to listen on; write it as 127.0.0.1:3128 or [::1]:3128 (found "here"); hint: ',
+    ],
+    [
+      ['wss://localhost/tunnel', '--connections', '99'],
+      'error: --connections: Too big: expected number to be <=16 (found "99"); hint: ',
+    ],
+    [
+      ['wss://localhost/tunnel', '--listen', '0.0.0.0:1081'],
+      'error: --listen: 0.0.0.0:1081 can be reached from other machines',
+    ],
   ])('names the option that is wrong: %j', async (args, message) => {
-    const { exit, out, err } = await type(['connect', '--authority', 'DIR/ca.crt', ...args], { dir: '/nonexistent' })
+    const { exit, out, err } = await type(['connect', '--authority', 'DIR/ca.crt', ...args], {
+      dir: '/nonexistent',
+    })
     expect({ exit, out }).toEqual({ exit: 1, out: '' })
     expect(err.slice(0, message.length)).toBe(message)
   })
@@ -160,7 +230,9 @@ describe('user', () => {
     await writeFile(dir.file('users'), '# users\nalice sesame\n')
     const { exit, err } = await type(['user', 'list', '--file', 'DIR/users'], { dir: dir.path })
     expect(exit).toBe(1)
-    expect(err).toMatch(/^error: DIR\/users: line \d is not name:scrypt-hash; hint: write it with: sightline user add NAME --file DIR\/users$/)
+    expect(err).toMatch(
+      /^error: DIR\/users: line \d is not name:scrypt-hash; hint: write it with: sightline user add NAME --file DIR\/users$/,
+    )
     expect(err).not.toContain('sesame')
   })
 })

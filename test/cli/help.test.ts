@@ -27,8 +27,10 @@ describe('help', () => {
 })
 
 describe('sightline itself', () => {
-  it('says its version, which is the package\'s', async () => {
-    const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as { version: string }
+  it("says its version, which is the package's", async () => {
+    const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as {
+      version: string
+    }
     expect(VERSION).toBe(version)
     const { code, stdout } = await sightline(['--version'])
     expect([code, stdout.toString()]).toEqual([0, `${version}\n`])
@@ -37,7 +39,9 @@ describe('sightline itself', () => {
   it('lists every command, and every command that it lists is there', async () => {
     const { code, stdout, stderr } = await sightline(['--help'])
     expect([code, stderr]).toEqual([0, ''])
-    const listed = [...stdout.toString().matchAll(/^ {2}([a-z]+)(?: [A-Za-z]+)? {2,}/gm)].map(([, name = '']) => name)
+    const listed = [...stdout.toString().matchAll(/^ {2}([a-z]+)(?: [A-Za-z]+)? {2,}/gm)].map(
+      ([, name = '']) => name,
+    )
     expect(listed.toSorted()).toEqual(NAMES.toSorted())
     await expect(stdout.toString()).toMatchFileSnapshot('transcripts/help.txt')
   })

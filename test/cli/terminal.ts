@@ -33,7 +33,7 @@ export async function type(words: readonly string[], { dir = 'DIR', stdin = '' }
   const [name = '', ...args] = words.map((word) => word.replaceAll('DIR', dir))
   const out: string[] = []
   const err: string[] = []
-  const terminal = {
+  const terminal: ServiceIo = {
     out: (line: string) => void out.push(line),
     err: (line: string) => void err.push(line),
     env: {},
@@ -43,7 +43,7 @@ export async function type(words: readonly string[], { dir = 'DIR', stdin = '' }
     onSignal: () => {},
   }
   // What a command needs of a terminal beyond that is a person's, and nobody is there.
-  const exit = await COMMANDS[name as CommandName](args, terminal as ServiceIo)
+  const exit = await COMMANDS[name as CommandName](args, terminal)
   const shown = (lines: string[]): string => lines.join('\n').replaceAll(dir, 'DIR')
   return { exit, out: shown(out), err: shown(err) }
 }

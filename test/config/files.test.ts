@@ -18,11 +18,31 @@ describe('paths in a file', () => {
   it('are relative to it, wherever the process stands', async () => {
     await using dir = await tempDir()
     const inbounds = [
-      { type: 'tunnel', listen: '127.0.0.1:0', tls: { certificate: 'a.crt', key: '../a.key', clientAuthority: './ca.crt', revocationList: '/etc/ca.crl' } },
+      {
+        type: 'tunnel',
+        listen: '127.0.0.1:0',
+        tls: {
+          certificate: 'a.crt',
+          key: '../a.key',
+          clientAuthority: './ca.crt',
+          revocationList: '/etc/ca.crl',
+        },
+      },
       { type: 'http', listen: '127.0.0.1:0', auth: { users: 'users' } },
     ]
-    const outbounds = { gateway: { type: 'tunnel', url: 'wss://localhost/tunnel', certificate: 'c.crt', key: 'c.key', authority: 'ca.crt' } }
-    await writeFile(dir.file('gateway.yaml'), JSON.stringify({ inbounds, outbounds, admin: { token: 'token' } }))
+    const outbounds = {
+      gateway: {
+        type: 'tunnel',
+        url: 'wss://localhost/tunnel',
+        certificate: 'c.crt',
+        key: 'c.key',
+        authority: 'ca.crt',
+      },
+    }
+    await writeFile(
+      dir.file('gateway.yaml'),
+      JSON.stringify({ inbounds, outbounds, admin: { token: 'token' } }),
+    )
     const config = loadConfig(path.relative(process.cwd(), dir.file('gateway.yaml')))
     expect(config.inbounds[0]?.tls).toMatchObject({
       certificate: dir.file('a.crt'),
@@ -31,7 +51,11 @@ describe('paths in a file', () => {
       revocationList: '/etc/ca.crl',
     })
     expect(config.inbounds[1]?.auth?.users).toBe(dir.file('users'))
-    expect(config.outbounds['gateway']).toMatchObject({ certificate: dir.file('c.crt'), key: dir.file('c.key'), authority: dir.file('ca.crt') })
+    expect(config.outbounds['gateway']).toMatchObject({
+      certificate: dir.file('c.crt'),
+      key: dir.file('c.key'),
+      authority: dir.file('ca.crt'),
+    })
     expect(config.admin.token).toBe(dir.file('token'))
   })
 
@@ -52,11 +76,18 @@ describe('defaults', () => {
     expect(config.outbounds).toEqual({ direct: { type: 'direct' } })
     expect(config.inbounds[0]?.outbound).toBe('direct')
     expect(config.egress).toMatchObject({ mode: 'enforce', allow: [], deny: [], allowOnly: false })
-    expect([config.exposure, config.log.level, config.admin.listen]).toEqual(['first-bytes', 'info', '127.0.0.1:9901'])
+    expect([config.exposure, config.log.level, config.admin.listen]).toEqual([
+      'first-bytes',
+      'info',
+      '127.0.0.1:9901',
+    ])
   })
 
   it('direct can be said anew, and keeps its name', () => {
-    const config = parseConfig('{ inbounds: [{ type: http, listen: "127.0.0.1:0" }], outbounds: { direct: { type: direct, localAddress: 127.0.0.2 } } }', 'f')
+    const config = parseConfig(
+      '{ inbounds: [{ type: http, listen: "127.0.0.1:0" }], outbounds: { direct: { type: direct, localAddress: 127.0.0.2 } } }',
+      'f',
+    )
     expect(config.outbounds['direct']).toEqual({ type: 'direct', localAddress: '127.0.0.2' })
   })
 })
@@ -69,10 +100,17 @@ describe('the examples', () => {
     await mkdir(dir.file('config'))
     await cp(path.join(EXAMPLES, file), path.join(dir.file('config'), file))
     // `../certs` of some and `certs` of others.
-    for (const certs of [dir.file('certs'), path.join(dir.file('config'), 'certs')]) await ensureDevelopmentPki(certs)
+    for (const certs of [dir.file('certs'), path.join(dir.file('config'), 'certs')])
+      await ensureDevelopmentPki(certs)
     const out: string[] = []
     const err: string[] = []
-    const io = { out: (line: string) => void out.push(line), err: (line: string) => void err.push(line), env: {}, isTty: false, readStdin: async () => '' }
+    const io = {
+      out: (line: string) => void out.push(line),
+      err: (line: string) => void err.push(line),
+      env: {},
+      isTty: false,
+      readStdin: async () => '',
+    }
     const code = await configCommand(['check', path.join(dir.file('config'), file)], io)
     expect({ code, err }).toEqual({ code: 0, err: [] })
     expect(out[0]).toMatch(/^ok: /)
@@ -83,9 +121,18 @@ describe('the JSON Schema', () => {
   /** Every path of keys that the schema knows. */
   function keysOf(schema: unknown, at = ''): string[] {
     if (typeof schema !== 'object' || schema === null) return []
-    const { properties = {}, items, anyOf = [], oneOf = [], additionalProperties } = schema as Record<string, never>
+    const {
+      properties = {},
+      items,
+      anyOf = [],
+      oneOf = [],
+      additionalProperties,
+    } = schema as Record<string, never>
     return [
-      ...Object.entries(properties).flatMap(([key, value]) => [`${at}${key}`, ...keysOf(value, `${at}${key}.`)]),
+      ...Object.entries(properties).flatMap(([key, value]) => [
+        `${at}${key}`,
+        ...keysOf(value, `${at}${key}.`),
+      ]),
       ...keysOf(items, at),
       ...[...(anyOf as unknown[]), ...(oneOf as unknown[])].flatMap((one) => keysOf(one, at)),
       ...keysOf(additionalProperties, `${at}*.`),
@@ -95,11 +142,33 @@ describe('the JSON Schema', () => {
 
   it('has the keys of the contract', () => {
     const contract = [
-      'inbounds', 'inbounds.type', 'inbounds.listen', 'inbounds.tls.certificate', 'inbounds.tls.key',
-      'inbounds.tls.clientAuthority', 'inbounds.tls.revocationList', 'inbounds.auth.users', 'inbounds.auth.sources',
-      'inbounds.allowOpenProxy', 'inbounds.outbound', 'outbounds.*.type', 'outbounds.*.url', 'outbounds.*.certificate',
-      'outbounds.*.key', 'outbounds.*.authority', 'outbounds.*.connections', 'egress.mode', 'egress.allow', 'egress.deny',
-      'egress.allowOnly', 'limits.connections', 'log.level', 'exposure', 'admin.listen', 'admin.allowFrom', 'admin.token',
+      'inbounds',
+      'inbounds.type',
+      'inbounds.listen',
+      'inbounds.tls.certificate',
+      'inbounds.tls.key',
+      'inbounds.tls.clientAuthority',
+      'inbounds.tls.revocationList',
+      'inbounds.auth.users',
+      'inbounds.auth.sources',
+      'inbounds.allowOpenProxy',
+      'inbounds.outbound',
+      'outbounds.*.type',
+      'outbounds.*.url',
+      'outbounds.*.certificate',
+      'outbounds.*.key',
+      'outbounds.*.authority',
+      'outbounds.*.connections',
+      'egress.mode',
+      'egress.allow',
+      'egress.deny',
+      'egress.allowOnly',
+      'limits.connections',
+      'log.level',
+      'exposure',
+      'admin.listen',
+      'admin.allowFrom',
+      'admin.token',
     ]
     expect(contract.filter((key) => !known.has(key))).toEqual([])
   })

@@ -31,7 +31,9 @@ beforeAll(async () => {
   dir = await tempDir()
   await writeFile(dir.file('password'), `${PASSWORD}\n`)
   await writeFile(dir.file('wrong'), 'wrong\n')
-  const added = await sightline(['user', 'add', USER, '--file', dir.file('users')], { input: `${PASSWORD}\n` })
+  const added = await sightline(['user', 'add', USER, '--file', dir.file('users')], {
+    input: `${PASSWORD}\n`,
+  })
   if (added.code !== 0) throw new Error(added.stderr)
   origin = await startOrigin()
   const resolve = async (name: string): Promise<string[]> => {
@@ -157,7 +159,9 @@ describe.each(HOPS)('a gateway in front of $name', ({ mode, upstream }) => {
     await using near = await startChained(upstream(), { resolve: resolveProxyOnly })
     using wire = await Wire.connect(near.ports.http)
     for (const number of [1, 2]) {
-      wire.send(`GET http://origin.test:${origin.port}/${number} HTTP/1.1\r\nhost: origin.test:${origin.port}\r\n\r\n`)
+      wire.send(
+        `GET http://origin.test:${origin.port}/${number} HTTP/1.1\r\nhost: origin.test:${origin.port}\r\n\r\n`,
+      )
       await wire.untilText('hello\n')
       expect(wire.text).toMatch(/^HTTP\/1\.1 200 /)
       wire.take(wire.received.length)
@@ -170,7 +174,13 @@ describe.each(HOPS)('a gateway in front of $name', ({ mode, upstream }) => {
     await using near = await startChained(upstream(), { resolve: resolveProxyOnly })
     const isSocks4 = 'url' in upstream() && JSON.stringify(upstream()).includes('socks4a')
     const failures = [
-      { host: '127.0.0.1', port: closed.port, http: 502, code: isSocks4 ? 'dial-failed' : 'connection-refused', socks5: isSocks4 ? 1 : 5 },
+      {
+        host: '127.0.0.1',
+        port: closed.port,
+        http: 502,
+        code: isSocks4 ? 'dial-failed' : 'connection-refused',
+        socks5: isSocks4 ? 1 : 5,
+      },
       { host: 'unknown.test', port: 80, http: 502, code: undefined, socks5: isSocks4 ? 1 : 4 },
     ]
     for (const { host, port, http, code, socks5 } of failures) {
@@ -186,7 +196,11 @@ describe.each(HOPS)('a gateway in front of $name', ({ mode, upstream }) => {
 })
 
 /** What a client of the near gateway is told. */
-async function told(upstream: OutboundInput, host = 'origin.test', limits = {}): Promise<{ http: string; socks5: number; metrics: string }> {
+async function told(
+  upstream: OutboundInput,
+  host = 'origin.test',
+  limits = {},
+): Promise<{ http: string; socks5: number; metrics: string }> {
   await using near = await startChained(upstream, { resolve: resolveProxyOnly, limits })
   using byHttp = await reach(near.stack, 'http')
   const answer = await ask(byHttp, NEAR_WAYS[0]!, host, origin.port)
@@ -202,9 +216,29 @@ describe('an upstream that fails', () => {
     ['http', 'http'],
   ] as const)('refuses a wrong password: the client is not blamed (%s)', async (type, scheme) => {
     const port = guarded.ports[type]
-    const outcome = await told({ type, url: `${scheme}://127.0.0.1:${port}`, username: USER, passwordFile: dir.file('wrong') })
+    const outcome = await told({
+      type,
+      url: `${scheme}://127.0.0.1:${port}`,
+      username: USER,
+      passwordFile: dir.file('wrong'),
+    })
     expect(outcome).toMatchObject({ http: '502 upstream-auth-failed', socks5: 1 })
     expect(sum(outcome.metrics, 'sightline_refusals_total', { code: 'upstream-auth-failed' })).toBe(2)
+  })
+
+  it('takes the password once its file has been mended and the gateway reloads', async () => {
+    await writeFile(dir.file('mended'), 'wrong\n')
+    const url = `http://127.0.0.1:${guarded.ports.http}`
+    const upstream = { type: 'http', url, username: USER, passwordFile: dir.file('mended') } as const
+    await using near = await startChained(upstream)
+    using first = await reach(near.stack, 'http')
+    expect((await ask(first, NEAR_WAYS[0]!, 'origin.test', origin.port)).head).toContain(
+      'upstream-auth-failed',
+    )
+    await writeFile(dir.file('mended'), `${PASSWORD}\n`)
+    near.gateway.reload(near.config)
+    using second = await reach(near.stack, 'http')
+    expect((await ask(second, NEAR_WAYS[0]!, 'origin.test', origin.port)).reply).toBe(200)
   })
 
   it.each([
@@ -239,7 +273,9 @@ describe('an upstream that fails', () => {
     await using silent = await startRawOrigin((wire) => {
       wire.socket.once('data', () => wire.send(Buffer.from([5, 0])))
     })
-    const outcome = await told({ type: 'socks', url: `socks5h://127.0.0.1:${silent.port}` }, 'origin.test', { dialMs: 300 })
+    const outcome = await told({ type: 'socks', url: `socks5h://127.0.0.1:${silent.port}` }, 'origin.test', {
+      dialMs: 300,
+    })
     expect(outcome).toMatchObject({ http: '504 dial-timeout', socks5: 6 })
     for (const wire of silent.wires) expect(await wire.ended()).toBe('end')
   })
@@ -265,11 +301,26 @@ describe('the egress rules before an upstream', () => {
     ['an address of loopback', {}, '127.0.0.1', false],
     ['an address of loopback in hex', {}, '0x7f000001', false],
     ['a name of loopback', {}, 'localhost', false],
-    ['a name of loopback that is allowed by address', { allow: ['127.0.0.0/8', '::1/128'] }, 'localhost', true],
+    [
+      'a name of loopback that is allowed by address',
+      { allow: ['127.0.0.0/8', '::1/128'] },
+      'localhost',
+      true,
+    ],
     ['another name', {}, 'origin.test', true],
     ['a denied name', { deny: ['*.test'] }, 'origin.test', false],
-    ['a name under allowOnly that a rule names', { allow: ['origin.test'], allowOnly: true }, 'origin.test', true],
-    ['a name under allowOnly that only an address could allow', { allow: ['127.0.0.0/8'], allowOnly: true }, 'origin.test', false],
+    [
+      'a name under allowOnly that a rule names',
+      { allow: ['origin.test'], allowOnly: true },
+      'origin.test',
+      true,
+    ],
+    [
+      'a name under allowOnly that only an address could allow',
+      { allow: ['127.0.0.0/8'], allowOnly: true },
+      'origin.test',
+      false,
+    ],
   ])('judge %s %j', async (_, egress, host, isAllowed) => {
     await using near = await startChained(upstream(), { egress })
     using wire = await reach(near.stack, 'http')
@@ -279,7 +330,10 @@ describe('the egress rules before an upstream', () => {
 
   it('judge by address what socks5:// looks up here', async () => {
     const url = `socks5://127.0.0.1:${far.ports.socks}`
-    await using refused = await startChained({ type: 'socks', url }, { egress: {}, resolve: async () => ['127.0.0.1'] })
+    await using refused = await startChained(
+      { type: 'socks', url },
+      { egress: {}, resolve: async () => ['127.0.0.1'] },
+    )
     using first = await reach(refused.stack, 'http')
     expect((await ask(first, NEAR_WAYS[0]!, 'here.test', origin.port)).head).toContain('destination-denied')
     await using allowed = await startChained({ type: 'socks', url }, { resolve: async () => ['127.0.0.1'] })
@@ -305,7 +359,10 @@ describe('no password of an upstream', () => {
       `socks5h://ann:${secret}#@127.0.0.1`,
     ]
     for (const url of urls) {
-      await writeFile(dir.file('check.yaml'), `inbounds: ${inbounds}\noutbounds: { up: { type: socks, url: ${JSON.stringify(url)} } }\n`)
+      await writeFile(
+        dir.file('check.yaml'),
+        `inbounds: ${inbounds}\noutbounds: { up: { type: socks, url: ${JSON.stringify(url)} } }\n`,
+      )
       const { stdout, stderr, code } = await sightline(['config', 'check', dir.file('check.yaml')])
       expect([url, code]).toEqual([url, url === urls[0] ? 0 : 1])
       expect(`${stdout.toString()}${stderr}`).not.toContain(secret)
@@ -321,13 +378,25 @@ describe('no password of an upstream', () => {
     [{ type: 'http', url: 'http://127.0.0.1:1', passwordFile: 'f' }, 'needs a username'],
     [{ type: 'http', url: 'http://127.0.0.1:1', authority: 'f' }, 'reached by TLS'],
     [{ type: 'http', url: 'http://127.0.0.1:1', username: 'a:b' }, 'no colon'],
-    [{ type: 'socks', url: 'socks4a://127.0.0.1:1', username: 'a', passwordFile: 'f' }, 'SOCKS4 has no passwords'],
+    [
+      { type: 'socks', url: 'socks4a://127.0.0.1:1', username: 'a', passwordFile: 'f' },
+      'SOCKS4 has no passwords',
+    ],
     [{ type: 'socks', url: 'socks5://127.0.0.1:1', username: 'a' }, 'has a password'],
-    [{ type: 'socks', url: 'socks5://127.0.0.1:1', username: 'a\0b', passwordFile: 'f' }, 'control character'],
-    [{ type: 'socks', url: 'socks5://127.0.0.1:1', username: 'a'.repeat(256), passwordFile: 'f' }, '255 bytes'],
+    [
+      { type: 'socks', url: 'socks5://127.0.0.1:1', username: 'a\0b', passwordFile: 'f' },
+      'control character',
+    ],
+    [
+      { type: 'socks', url: 'socks5://127.0.0.1:1', username: 'a'.repeat(256), passwordFile: 'f' },
+      '255 bytes',
+    ],
     [{ type: 'socks', url: 'socks5://127.0.0.1:1', password: 'x' }, 'unknown key "password"'],
   ])('can be given in a way that has no meaning: %j', (outbound, message) => {
-    const text = JSON.stringify({ inbounds: [{ type: 'http', listen: '127.0.0.1:0' }], outbounds: { up: outbound } })
+    const text = JSON.stringify({
+      inbounds: [{ type: 'http', listen: '127.0.0.1:0' }],
+      outbounds: { up: outbound },
+    })
     expect(() => parseConfig(text, 'x.yaml')).toThrow(message)
   })
 })
@@ -339,7 +408,9 @@ async function fetchThrough(upstream: OutboundInput, host = 'localhost'): Promis
   const answer = await ask(wire, way, host, origin.port)
   if (answer.reply !== 0) {
     using again = await reach(near.stack, 'http')
-    return (await ask(again, NEAR_WAYS[0]!, host, origin.port)).head.match(/sightline-error: (\S+)/)?.[1] ?? 'none'
+    return (
+      (await ask(again, NEAR_WAYS[0]!, host, origin.port)).head.match(/sightline-error: (\S+)/)?.[1] ?? 'none'
+    )
   }
   wire.send('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
   await wire.ended()
@@ -349,31 +420,52 @@ async function fetchThrough(upstream: OutboundInput, host = 'localhost'): Promis
 describe.skipIf(isMissing('microsocks'))('in front of microsocks (needs microsocks)', () => {
   it('relays, by name and by address; says that a password is wrong, and which port is closed', async () => {
     const port = await freePort()
-    await using _ = await startProgram('microsocks', ['-i', '127.0.0.1', '-p', String(port), '-u', 'ann', '-P', 'right'], port)
-    const url = (password: string): OutboundInput => ({ type: 'socks', url: `socks5h://ann:${password}@127.0.0.1:${port}` })
+    await using _ = await startProgram(
+      'microsocks',
+      ['-i', '127.0.0.1', '-p', String(port), '-u', 'ann', '-P', 'right'],
+      port,
+    )
+    const url = (password: string): OutboundInput => ({
+      type: 'socks',
+      url: `socks5h://ann:${password}@127.0.0.1:${port}`,
+    })
     expect(await fetchThrough(url('right'))).toContain('hello')
     expect(await fetchThrough(url('right'), '127.0.0.1')).toContain('hello')
     expect(await fetchThrough(url('wrong'))).toBe('upstream-auth-failed')
-    expect(await fetchThrough({ type: 'socks', url: `socks5h://127.0.0.1:${port}` })).toBe('upstream-auth-failed')
+    expect(await fetchThrough({ type: 'socks', url: `socks5h://127.0.0.1:${port}` })).toBe(
+      'upstream-auth-failed',
+    )
     await using near = await startChained(url('right'))
     using wire = await reach(near.stack, 'http')
-    expect((await ask(wire, NEAR_WAYS[0]!, '127.0.0.1', await freePort())).head).toContain('connection-refused')
+    expect((await ask(wire, NEAR_WAYS[0]!, '127.0.0.1', await freePort())).head).toContain(
+      'connection-refused',
+    )
   }, 30_000)
 })
 
 describe.skipIf(isMissing('tinyproxy'))('in front of tinyproxy (needs tinyproxy)', () => {
   it('relays, by name and by address; says that a password is wrong', async () => {
     const port = await freePort()
-    const lines = [`Port ${port}`, 'Listen 127.0.0.1', 'Allow 127.0.0.1', 'BasicAuth ann right', `LogFile "${dir.file('tiny.log')}"`]
+    const lines = [
+      `Port ${port}`,
+      'Listen 127.0.0.1',
+      'Allow 127.0.0.1',
+      'BasicAuth ann right',
+      `LogFile "${dir.file('tiny.log')}"`,
+    ]
     await writeFile(dir.file('tiny.conf'), `${lines.join('\n')}\n`)
     await using _ = await startProgram('tinyproxy', ['-d', '-c', dir.file('tiny.conf')], port)
-    const url = (password: string): OutboundInput => ({ type: 'http', url: `http://ann:${password}@127.0.0.1:${port}` })
+    const url = (password: string): OutboundInput => ({
+      type: 'http',
+      url: `http://ann:${password}@127.0.0.1:${port}`,
+    })
     expect(await fetchThrough(url('right'))).toContain('hello')
     expect(await fetchThrough(url('right'), '127.0.0.1')).toContain('hello')
     expect(await fetchThrough(url('wrong'))).toBe('upstream-auth-failed')
     await using near = await startChained(url('right'))
     using wire = await reach(near.stack, 'http')
-    expect((await ask(wire, NEAR_WAYS[0]!, '127.0.0.1', await freePort())).head).toMatch(/sightline-error: dial-failed/)
+    expect((await ask(wire, NEAR_WAYS[0]!, '127.0.0.1', await freePort())).head).toMatch(
+      /sightline-error: dial-failed/,
+    )
   }, 30_000)
 })
-

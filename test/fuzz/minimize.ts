@@ -1,8 +1,13 @@
 // Makes an input that breaks a target smaller for as long as it still breaks it, and says it so that it can be
 // repeated. Rule: a bounded number of tries, so that a slow failure does not take for ever.
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
 import type { Target } from './target.ts'
 
 const MAX_TRIES = 20_000
+/** Longer inputs are written to a file: a command line has an end, and so has a reader's patience. */
+const MAX_SHOWN_BYTES = 1_024
 
 /** What is wrong with an input, or undefined. */
 export function failureOf(target: Target, input: Uint8Array): string | undefined {
@@ -41,10 +46,20 @@ export function minimize(target: Target, input: Uint8Array): Uint8Array {
 /** The report of a failure: what, the minimal input, and the command that repeats it. */
 export function describeFailure(target: Target, input: Uint8Array): string {
   const least = minimize(target, input)
-  const hex = Buffer.from(least).toString('hex')
-  return [
-    `${target.name}: ${failureOf(target, least) ?? 'fails no longer: its outcome is not the same each time'}`,
-    `input: ${hex === '' ? '(empty)' : hex}`,
-    `repeat: node test/fuzz/run.ts --target ${target.name} --input '${hex}'`,
-  ].join('\n')
+  return report(target, least, failureOf(target, least) ?? 'it fails no longer: its outcome is not the same each time')
+}
+
+/** Three lines: what is wrong, the input, the command that tries it again. */
+export function report(target: Target, input: Uint8Array, what: string): string {
+  const hex = Buffer.from(input).toString('hex')
+  const isShown = input.length <= MAX_SHOWN_BYTES
+  const shown = isShown ? hex : `${hex.slice(0, 200)}... (${input.length} bytes)`
+  const repeat = `node test/fuzz/run.ts --target ${target.name} --input ${isShown ? `'${hex}'` : `@${keep(hex)}`}`
+  return `${target.name}: ${what}\ninput: ${shown}\nrepeat: ${repeat}`
+}
+
+function keep(hex: string): string {
+  const file = path.join(mkdtempSync(path.join(os.tmpdir(), 'sightline-fuzz-')), 'input.hex')
+  writeFileSync(file, hex)
+  return file
 }

@@ -7,9 +7,11 @@ import { startStack } from '../support/stacks.ts'
 import { ask, open, reach, WAYS } from '../support/through.ts'
 import { startRawOrigin } from '../support/wire.ts'
 
-const MODES = WAYS.filter(({ name }) => ['http-proxy', 'https-proxy', 'socks-proxy by SOCKS5', 'tunnel by SOCKS5'].includes(name))
+const MODES = WAYS.filter(({ name }) =>
+  ['http-proxy', 'https-proxy', 'socks-proxy by SOCKS5', 'tunnel by SOCKS5'].includes(name),
+)
 
-describe('drain', () => {
+describe.concurrent('drain', () => {
   it('lets open streams finish, then ends', async () => {
     await using origin = await startRawOrigin((wire) => wire.send('hello'))
     await using stack = await startStack()
@@ -38,7 +40,7 @@ describe('drain', () => {
   it('takes no new connection, and no new stream on an open tunnel', async () => {
     await using origin = await startRawOrigin()
     await using stack = await startStack()
-    const [way] = WAYS.filter(({ name }) => name === 'tunnel by HTTP')
+    const way = WAYS.find(({ name }) => name === 'tunnel by HTTP')
     using held = await open(stack, way!, '127.0.0.1', origin.port)
     const draining = stack.gateway.drain(30_000)
     for (const listener of ['http', 'socks', 'https', 'mixed', 'tunnel'] as const) {

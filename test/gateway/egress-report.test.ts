@@ -61,8 +61,12 @@ describe('egress mode report', () => {
     for (let count = 0; count < 3; count += 1) await connect(reporting, NAME, origin.port)
     await connect(reporting, '127.0.0.1', origin.port)
     const text = await reporting.metrics()
-    expect(sum(text, 'sightline_egress_reported_total', { mode: 'http-proxy', reason: 'denied-rule' })).toBe(3)
-    expect(sum(text, 'sightline_egress_reported_total', { mode: 'http-proxy', reason: 'denied-range' })).toBe(1)
+    expect(sum(text, 'sightline_egress_reported_total', { mode: 'http-proxy', reason: 'denied-rule' })).toBe(
+      3,
+    )
+    expect(sum(text, 'sightline_egress_reported_total', { mode: 'http-proxy', reason: 'denied-range' })).toBe(
+      1,
+    )
     expect(sum(text, 'sightline_refusals_total')).toBe(0)
   })
 
@@ -85,7 +89,7 @@ describe('egress mode report', () => {
     expect(reporting.lines.join('')).not.toMatch(new RegExp(`${NAME}|127\\.0\\.0\\.1|:${origin.port}\\b`))
   })
 
-  it('still refuses the gateway\'s own listeners: a loop is no policy', async () => {
+  it("still refuses the gateway's own listeners: a loop is no policy", async () => {
     using reporting = await start({ mode: 'report', allow: ['127.0.0.0/8'] })
     expect(await connect(reporting, '127.0.0.1', reporting.port)).toBe('HTTP/1.1 403 Forbidden')
     expect(sum(await reporting.metrics(), 'sightline_egress_reported_total')).toBe(0)

@@ -59,7 +59,7 @@ describe('a relay', () => {
     expect(moved).toEqual({ up: 8, down: 10 })
   })
 
-  it('keeps the client\'s half-close: the answer still comes', async () => {
+  it("keeps the client's half-close: the answer still comes", async () => {
     const { client, upstream, result } = await start()
     client.send('question')
     client.socket.end()
@@ -72,7 +72,7 @@ describe('a relay', () => {
     expect(await result).toBe(undefined)
   })
 
-  it('keeps the upstream\'s half-close: the client may go on', async () => {
+  it("keeps the upstream's half-close: the client may go on", async () => {
     const { client, upstream, result } = await start()
     upstream.socket.end('greeting')
     expect(await client.ended()).toBe('end')
@@ -110,7 +110,11 @@ describe('a relay', () => {
   it('of a side that is gone already breaks the other off', async () => {
     const [client, upstream] = [await link(), await link()]
     upstream.ours.destroy()
-    const result = await relay(client.ours, upstream.ours, { sweep: new IdleSweep(), idleMs: 1_000, moved: () => 0 })
+    const result = await relay(client.ours, upstream.ours, {
+      sweep: new IdleSweep(),
+      idleMs: 1_000,
+      moved: () => 0,
+    })
     expect(result).toMatchObject({ code: 'connection-reset', side: 'upstream' })
     expect(await client.peer.ended()).toBe('reset')
   })

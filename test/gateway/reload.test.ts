@@ -60,7 +60,9 @@ async function start(): Promise<Reloadable> {
 async function connect(port: number, target: number, user = 'alice', password = 'sesame'): Promise<number> {
   using wire = await Wire.connect(port)
   const credentials = Buffer.from(`${user}:${password}`).toString('base64')
-  wire.send(`CONNECT 127.0.0.1:${target} HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Basic ${credentials}\r\n\r\n`)
+  wire.send(
+    `CONNECT 127.0.0.1:${target} HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Basic ${credentials}\r\n\r\n`,
+  )
   await wire.untilText('\r\n\r\n')
   return Number(wire.text.split(' ')[1])
 }
@@ -91,10 +93,25 @@ describe('a reload', () => {
   it.each([
     ['an egress rule that is none', 'config-invalid', async () => {}, { egress: { allow: ['300.0.0.0/8'] } }],
     ['a users file that is gone', 'file-unusable', (dir: TempDir) => rm(dir.file('users')), NEW_RULES],
-    ['a users file that is none', 'config-invalid', (dir: TempDir) => writeFile(dir.file('users'), 'alice:sesame\n'), NEW_RULES],
+    [
+      'a users file that is none',
+      'config-invalid',
+      (dir: TempDir) => writeFile(dir.file('users'), 'alice:sesame\n'),
+      NEW_RULES,
+    ],
     ['a key that is gone', 'file-unusable', (dir: TempDir) => rm(dir.file('gateway.key')), NEW_RULES],
-    ['an authority that is none', 'pki-invalid', (dir: TempDir) => writeFile(dir.file('ca.crt'), 'what is this'), NEW_RULES],
-    ['a revocation list that is none', 'pki-invalid', (dir: TempDir) => writeFile(dir.file('ca.crl'), 'what is this'), NEW_RULES],
+    [
+      'an authority that is none',
+      'pki-invalid',
+      (dir: TempDir) => writeFile(dir.file('ca.crt'), 'what is this'),
+      NEW_RULES,
+    ],
+    [
+      'a revocation list that is none',
+      'pki-invalid',
+      (dir: TempDir) => writeFile(dir.file('ca.crl'), 'what is this'),
+      NEW_RULES,
+    ],
     [
       'a key of another certificate',
       'pki-invalid',
@@ -110,15 +127,20 @@ describe('a reload', () => {
       expect(running.reload(changes)).toBe(code)
       expect(await connect(running.port, origin.port)).toBe(200)
       expect(sum(await running.metrics(), 'sightline_reloads_total', { outcome: code })).toBe(1)
-      using https = await Wire.connectTls(running.gateway.addresses[2]?.address.port ?? 0, { ca: pki.authority.certificate })
+      using https = await Wire.connectTls(running.gateway.addresses[2]?.address.port ?? 0, {
+        ca: pki.authority.certificate,
+      })
       expect(https.socket.destroyed).toBe(false)
     },
   )
 })
 
 describe('a certificate that a reload revokes', () => {
-  const [way] = WAYS.filter(({ name }) => name === 'tunnel by HTTP')
-  const config = (stack: Stack): ConfigInput => ({ inbounds: everyInbound(stack.pki), egress: LOOPBACK_EGRESS })
+  const way = WAYS.find(({ name }) => name === 'tunnel by HTTP')
+  const config = (stack: Stack): ConfigInput => ({
+    inbounds: everyInbound(stack.pki),
+    egress: LOOPBACK_EGRESS,
+  })
 
   it('ends its live session and every stream of it, and is not let in again', async () => {
     await using origin = await startRawOrigin()
@@ -139,7 +161,7 @@ describe('a certificate that a reload revokes', () => {
     expect(origin.wires.length).toBe(1)
   })
 
-  it('is none of the others\' business', async () => {
+  it("is none of the others' business", async () => {
     await using origin = await startRawOrigin()
     await using stack = await startStack({ pki })
     using wire = await open(stack, way!, '127.0.0.1', origin.port)

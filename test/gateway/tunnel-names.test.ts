@@ -14,10 +14,7 @@ describe('a tunnel client asked for', () => {
   it.each([
     ['a name that is not ASCII, by CONNECT', 'CONNECT sit\xe9.example:443 HTTP/1.1\r\nHost: a\r\n\r\n'],
     ['a name that is not ASCII', 'GET http://sit\xe9.example/ HTTP/1.1\r\nHost: a\r\n\r\n'],
-    [
-      'a name of 256 characters',
-      `CONNECT ${'a'.repeat(256)}:443 HTTP/1.1\r\nHost: a\r\n\r\n`,
-    ],
+    ['a name of 256 characters', `CONNECT ${'a'.repeat(256)}:443 HTTP/1.1\r\nHost: a\r\n\r\n`],
   ])('%s says 400 and keeps its tunnel', async (_name, head) => {
     using wire = await Wire.connect(stack.ports.client)
     wire.send(Buffer.from(head, 'latin1'))

@@ -25,6 +25,7 @@ function upstream(
     resolve: () => Promise.reject(new Error('looked up')),
     admit: () => {},
     judge: () => {},
+    judgeAnswer: () => {},
     ...rest,
   })
 }
@@ -110,6 +111,9 @@ describe('a SOCKS upstream', () => {
     }
     const asked = [
       upstream('socks5', proxy.port, { judge, resolve: async () => ['127.0.0.1'] }).dial(request()),
+      upstream('socks5', proxy.port, { judgeAnswer: judge, resolve: async () => ['192.0.2.1'] }).dial(
+        request(),
+      ),
       upstream('socks5h', proxy.port, { judge }).dial(request('127.0.0.1')),
       upstream('http', proxy.port, { judge }).dial(request('::ffff:127.0.0.1')),
       upstream('socks5h', proxy.port, { judge }).dial(request('LOCALHOST.')),
@@ -129,7 +133,12 @@ describe('a SOCKS upstream', () => {
     expect([...wire.take(4)]).toEqual([5, 2, 0, 2])
     wire.send(Buffer.from([5, 2]))
     const secret = Buffer.from(PASSWORD)
-    const expected = Buffer.concat([Buffer.from([1, 3]), Buffer.from('ann'), Buffer.from([secret.length]), secret])
+    const expected = Buffer.concat([
+      Buffer.from([1, 3]),
+      Buffer.from('ann'),
+      Buffer.from([secret.length]),
+      secret,
+    ])
     await wire.untilBytes(expected.length)
     expect(wire.take(expected.length)).toEqual(expected)
     wire.send(Buffer.from([1, 0]))
@@ -265,18 +274,21 @@ describe('an HTTP upstream', () => {
     await (await proxy.wire()).ended()
   })
 
-  it.each(['content-length: 4', 'transfer-encoding: chunked'])('may say %s in its 200: no body follows', async (field) => {
-    await using proxy = await startRawOrigin()
-    const dialling = upstream('http', proxy.port).dial(request())
-    const wire = await proxy.wire()
-    await wire.untilText('\r\n\r\n')
-    wire.send(`HTTP/1.1 200 OK\r\n${field}\r\n\r\nearly`)
-    const { stream } = await dialling
-    const client = new Wire(stream as Wire['socket'])
-    stream.resume()
-    await client.untilText('early')
-    stream.destroy()
-  })
+  it.each(['content-length: 4', 'transfer-encoding: chunked'])(
+    'may say %s in its 200: no body follows',
+    async (field) => {
+      await using proxy = await startRawOrigin()
+      const dialling = upstream('http', proxy.port).dial(request())
+      const wire = await proxy.wire()
+      await wire.untilText('\r\n\r\n')
+      wire.send(`HTTP/1.1 200 OK\r\n${field}\r\n\r\nearly`)
+      const { stream } = await dialling
+      const client = new Wire(stream as Wire['socket'])
+      stream.resume()
+      await client.untilText('early')
+      stream.destroy()
+    },
+  )
 })
 
 const KINDS = [

@@ -2,7 +2,7 @@
 // ours; whatever is started is ended by its creator.
 import type { ChildProcess } from 'node:child_process'
 import net from 'node:net'
-import { configSchema, type ConfigInput } from '../../src/config/schema.ts'
+import { configSchema, type Config, type ConfigInput } from '../../src/config/schema.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import type { Resolve } from '../../src/transport/resolve.ts'
@@ -12,6 +12,7 @@ import { LOOPBACK_EGRESS, type ListenerName, type Stack } from './stacks.ts'
 
 export interface ChainedGateway extends AsyncDisposable {
   readonly gateway: Gateway
+  readonly config: Config
   /** As much of a stack as `open` and `ask` need; `https`, `tunnel` and `client` are not there. */
   readonly stack: Stack
   readonly ports: Readonly<Record<ListenerName, number>>
@@ -31,17 +32,18 @@ export async function startChained(
 ): Promise<ChainedGateway> {
   const metrics = new Metrics('test')
   const inbound = { listen: '127.0.0.1:0', outbound: 'upstream' } as const
+  const config = configSchema.parse({
+    inbounds: [
+      { type: 'http', ...inbound },
+      { type: 'socks', ...inbound },
+      { type: 'mixed', ...inbound },
+    ],
+    outbounds: { upstream },
+    egress: options.egress ?? LOOPBACK_EGRESS,
+    limits: options.limits,
+  })
   const gateway = await Gateway.start({
-    config: configSchema.parse({
-      inbounds: [
-        { type: 'http', ...inbound },
-        { type: 'socks', ...inbound },
-        { type: 'mixed', ...inbound },
-      ],
-      outbounds: { upstream },
-      egress: options.egress ?? LOOPBACK_EGRESS,
-      limits: options.limits,
-    }),
+    config,
     observer: metrics.observer,
     resolve: options.resolve ?? ((name) => Promise.reject(new Error(`looked up ${name}`))),
   })
@@ -51,6 +53,7 @@ export async function startChained(
   const text = (): Promise<string> => metrics.registry.metrics()
   return {
     gateway,
+    config,
     ports,
     stack: { ports, gateway, gatewayMetrics: text, clientMetrics: text } as Stack,
     metrics: text,

@@ -116,8 +116,18 @@ export class Pair {
       goaway: (code, lastStream) => void this.goaways.push(`${side}: ${code} ${lastStream}`),
       ready: () => void (this.ready[side] += 1),
     })
-    this.client = new MuxSession({ role: 'client', maxStreams: 100, events: events('client'), ...options.client })
-    this.gateway = new MuxSession({ role: 'gateway', maxStreams: 100, events: events('gateway'), ...options.gateway })
+    this.client = new MuxSession({
+      role: 'client',
+      maxStreams: 100,
+      events: events('client'),
+      ...options.client,
+    })
+    this.gateway = new MuxSession({
+      role: 'gateway',
+      maxStreams: 100,
+      events: events('gateway'),
+      ...options.gateway,
+    })
   }
 
   /** Opens a stream at the client, without moving a frame. */

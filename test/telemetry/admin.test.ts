@@ -19,7 +19,10 @@ interface Ask {
 }
 
 /** Starts one, and gives a way to ask it. */
-async function admin(config: Partial<AdminOptions['config']> = {}, options: Partial<AdminOptions> = {}): Promise<(ask: Ask) => Promise<Answer>> {
+async function admin(
+  config: Partial<AdminOptions['config']> = {},
+  options: Partial<AdminOptions> = {},
+): Promise<(ask: Ask) => Promise<Answer>> {
   const listener = await startAdmin({
     config: { listen: '127.0.0.1:0', ...config },
     token: undefined,
@@ -34,7 +37,9 @@ async function admin(config: Partial<AdminOptions['config']> = {}, options: Part
       const request = http.request({ ...target, method, path, headers, agent: false }, (response) => {
         let body = ''
         response.setEncoding('utf8').on('data', (text: string) => (body += text))
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body, headers: response.headers }))
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, body, headers: response.headers }),
+        )
       })
       request.on('error', reject).end()
     })
@@ -53,14 +58,23 @@ describe('the admin listener', () => {
     expect(metrics.headers['x-content-type-options']).toBe('nosniff')
   })
 
-  it.each(['/', '/metrics/', '/Metrics', '//metrics', '/healthz/../metrics', '/secret-path'])('404 for %s, without its name', async (path) => {
-    const ask = await admin()
-    expect(await ask({ path })).toMatchObject({ status: 404, body: 'error: there is /metrics, /healthz and /readyz\n' })
-  })
+  it.each(['/', '/metrics/', '/Metrics', '//metrics', '/healthz/../metrics', '/secret-path'])(
+    '404 for %s, without its name',
+    async (path) => {
+      const ask = await admin()
+      expect(await ask({ path })).toMatchObject({
+        status: 404,
+        body: 'error: there is /metrics, /healthz and /readyz\n',
+      })
+    },
+  )
 
   it.each(['POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])('405 for %s', async (method) => {
     const ask = await admin()
-    expect(await ask({ method, path: '/metrics' })).toMatchObject({ status: 405, body: 'error: only GET and HEAD\n' })
+    expect(await ask({ method, path: '/metrics' })).toMatchObject({
+      status: 405,
+      body: 'error: only GET and HEAD\n',
+    })
   })
 
   it('HEAD has the status and no body', async () => {
@@ -104,14 +118,17 @@ describe('who may ask', () => {
     ['another scheme', { authorization: 'Basic sesame' }],
     ['only the word', { authorization: 'sesame' }],
     ['an empty one', { authorization: 'Bearer ' }],
-  ] as Array<[string, Record<string, string>]>)('401 with a token missing or wrong: %s', async (_name, headers) => {
-    const ask = await admin({}, { token: 'sesame' })
-    for (const path of ['/metrics', '/healthz', '/readyz', '/nothing']) {
-      const answer = await ask({ path, headers })
-      expect(answer).toMatchObject({ status: 401, body: 'error: a bearer token is required\n' })
-      expect(answer.headers['www-authenticate']).toBe('Bearer realm="sightline admin"')
-    }
-  })
+  ] as Array<[string, Record<string, string>]>)(
+    '401 with a token missing or wrong: %s',
+    async (_name, headers) => {
+      const ask = await admin({}, { token: 'sesame' })
+      for (const path of ['/metrics', '/healthz', '/readyz', '/nothing']) {
+        const answer = await ask({ path, headers })
+        expect(answer).toMatchObject({ status: 401, body: 'error: a bearer token is required\n' })
+        expect(answer.headers['www-authenticate']).toBe('Bearer realm="sightline admin"')
+      }
+    },
+  )
 
   it('whoever holds the token', async () => {
     const ask = await admin({}, { token: 'sesame' })
@@ -123,6 +140,9 @@ describe('starting', () => {
   it('a port in use is named, with a hint', async () => {
     await using taken = await startRawOrigin()
     const listen = `127.0.0.1:${taken.port}`
-    await expect(admin({ listen })).rejects.toMatchObject({ code: 'address-in-use', message: `${listen} is in use` })
+    await expect(admin({ listen })).rejects.toMatchObject({
+      code: 'address-in-use',
+      message: `${listen} is in use`,
+    })
   })
 })

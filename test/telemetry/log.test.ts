@@ -10,11 +10,21 @@ interface Written {
 
 function newLog(level: LogLevel = 'debug'): Written {
   const lines: Array<Record<string, unknown>> = []
-  return { log: new Log(level, { write: (text) => void lines.push(JSON.parse(text) as Record<string, unknown>) }), lines }
+  return {
+    log: new Log(level, { write: (text) => void lines.push(JSON.parse(text) as Record<string, unknown>) }),
+    lines,
+  }
 }
 
 const refusal = (code: ErrorCode, name: string) =>
-  ({ mode: 'http-proxy', code, reference: 'a1b2c3', identity: { kind: 'user', name }, rule: 'deny[0]', reason: 'denied-rule' }) as const
+  ({
+    mode: 'http-proxy',
+    code,
+    reference: 'a1b2c3',
+    identity: { kind: 'user', name },
+    rule: 'deny[0]',
+    reason: 'denied-rule',
+  }) as const
 
 describe('the log', () => {
   it('is one JSON object a line, with a time, a level and what happened', () => {
@@ -38,9 +48,17 @@ describe('the log', () => {
   it('gives one identity one pseudonym, which a restart changes, and a user never that of a certificate', () => {
     const { log, lines } = newLog()
     log.observer.refused(refusal('destination-denied', 'alice'))
-    log.observer.streamClosed({ mode: 'tunnel', identity: { kind: 'user', name: 'alice' }, outcome: 'ok', durationMs: 1 })
+    log.observer.streamClosed({
+      mode: 'tunnel',
+      identity: { kind: 'user', name: 'alice' },
+      outcome: 'ok',
+      durationMs: 1,
+    })
     log.observer.refused(refusal('destination-denied', 'bob'))
-    log.observer.refused({ ...refusal('destination-denied', 'x'), identity: { kind: 'certificate', name: 'alice' } })
+    log.observer.refused({
+      ...refusal('destination-denied', 'x'),
+      identity: { kind: 'certificate', name: 'alice' },
+    })
     const restarted = newLog()
     restarted.log.observer.refused(refusal('destination-denied', 'alice'))
     const [first, second, bob, certificate] = lines.map(({ identity }) => identity)
@@ -88,7 +106,10 @@ describe('joined observers', () => {
   it('are all told, in order, with the same words', () => {
     const told: string[] = []
     const one = newLog().log.observer
-    const spy = (who: string) => ({ ...one, refused: ({ code }: { code: string }) => void told.push(`${who} ${code}`) })
+    const spy = (who: string) => ({
+      ...one,
+      refused: ({ code }: { code: string }) => void told.push(`${who} ${code}`),
+    })
     const joined = joinObservers(spy('first'), spy('second'))
     joined.refused(refusal('auth-failed', 'alice'))
     expect(told).toEqual(['first auth-failed', 'second auth-failed'])

@@ -11,7 +11,9 @@ export function newMarker(): string {
 export function formsOf(marker: string): string[] {
   const bytes = Buffer.from(marker)
   const base64 = [0, 1, 2].map((shift) => {
-    const text = Buffer.concat([Buffer.alloc(shift), bytes]).toString('base64').replace(/=+$/, '')
+    const text = Buffer.concat([Buffer.alloc(shift), bytes])
+      .toString('base64')
+      .replace(/=+$/, '')
     const tail = (shift + bytes.length) % 3 === 0 ? text.length : text.length - 1
     return text.slice([0, 2, 3][shift], tail)
   })
@@ -23,6 +25,8 @@ export function formsOf(marker: string): string[] {
 export function findMarkers(text: string, markers: Readonly<Record<string, string>>): string[] {
   const lower = text.toLowerCase()
   return Object.entries(markers)
-    .filter(([, marker]) => formsOf(marker).some((form) => text.includes(form) || lower.includes(form.toLowerCase())))
+    .filter(([, marker]) =>
+      formsOf(marker).some((form) => text.includes(form) || lower.includes(form.toLowerCase())),
+    )
     .map(([field]) => field)
 }

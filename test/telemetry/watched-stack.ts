@@ -24,7 +24,10 @@ export interface WatchedOptions {
   readonly known: readonly string[]
   readonly denied: string
   /** Something that writes what it must not. */
-  readonly leak?: (log: Log, metrics: Metrics) => { observer?: Partial<Observer>; lookedUp?: (name: string) => void }
+  readonly leak?: (
+    log: Log,
+    metrics: Metrics,
+  ) => { observer?: Partial<Observer>; lookedUp?: (name: string) => void }
 }
 
 export interface WatchedStack extends AsyncDisposable {

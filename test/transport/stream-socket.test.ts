@@ -224,7 +224,7 @@ describe('the answer to OPEN', () => {
     expect(socket.destroyed).toBe(false)
   })
 
-  it('refused, with the gateway\'s reference; the socket is gone and throws nothing', async () => {
+  it("refused, with the gateway's reference; the socket is gone and throws nothing", async () => {
     const { pair, said, socket, errors } = ask()
     pair.gateway.refuse(pair.accepted[0]!.stream, 'name-not-found', 'a1b2c3')
     await run(pair)

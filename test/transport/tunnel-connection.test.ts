@@ -47,13 +47,17 @@ interface Link {
   readonly peerSocket: Socket
   /** What the peer was sent. */
   readonly frames: Frame[]
-  say(frame: Frame): void
+  readonly say: (frame: Frame) => void
 }
 
 /** A gateway's connection and a WebSocket that speaks to it. */
 async function connect(options: { readonly autoPong?: boolean } = {}): Promise<Link> {
   const server = http.createServer()
-  const webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MAX_FRAME_BYTES })
+  const webSockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: MAX_FRAME_BYTES,
+  })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const accepted = new Promise<[WebSocket, Socket]>((resolve) => {
     server.on('upgrade', (request, socket, head) => {
@@ -62,7 +66,10 @@ async function connect(options: { readonly autoPong?: boolean } = {}): Promise<L
   })
   const { port } = server.address() as AddressInfo
   const frames: Frame[] = []
-  const peer = new WebSocket(`ws://127.0.0.1:${port}/`, { perMessageDeflate: false, autoPong: options.autoPong ?? true })
+  const peer = new WebSocket(`ws://127.0.0.1:${port}/`, {
+    perMessageDeflate: false,
+    autoPong: options.autoPong ?? true,
+  })
   peer.on('message', (data: Buffer) => frames.push(decodeFrame(data)))
   peer.on('error', () => {})
   const upgraded = once(peer, 'upgrade') as Promise<[http.IncomingMessage]>
@@ -107,8 +114,18 @@ describe('a peer that breaks the protocol', () => {
   it.each([
     ['a text message', (peer: WebSocket) => peer.send('hello'), 'frame-malformed', 34],
     ['an empty message', (peer: WebSocket) => peer.send(Buffer.alloc(0)), 'frame-malformed', 34],
-    ['a frame of an unknown type', (peer: WebSocket) => peer.send(Buffer.from([9, 0, 0, 0, 1])), 'frame-unknown', 35],
-    ['a stream that cannot be', (peer: WebSocket) => peer.send(Buffer.from([6, 0, 0, 0, 3])), 'stream-id-invalid', 37],
+    [
+      'a frame of an unknown type',
+      (peer: WebSocket) => peer.send(Buffer.from([9, 0, 0, 0, 1])),
+      'frame-unknown',
+      35,
+    ],
+    [
+      'a stream that cannot be',
+      (peer: WebSocket) => peer.send(Buffer.from([6, 0, 0, 0, 3])),
+      'stream-id-invalid',
+      37,
+    ],
   ])('%s: GOAWAY with the code, then close 1002', async (_name, breakIt, code, number) => {
     const { peer, ended, frames, connection } = await connect()
     const close = once(peer, 'close') as Promise<[number]>

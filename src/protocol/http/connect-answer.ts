@@ -27,14 +27,14 @@ const CODE_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
 }
 
 /** squid answers 503 for whatever went wrong beyond it, and says what in a field of its own: `ERR_CONNECT_FAIL 111`. */
-const CODE_BY_SQUID_ERROR: Readonly<Record<string, ErrorCode>> = {
-  'ERR_ACCESS_DENIED 0': 'destination-denied',
-  'ERR_DNS_FAIL 0': 'name-not-found',
-  'ERR_CONNECT_FAIL 101': 'network-unreachable',
-  'ERR_CONNECT_FAIL 110': 'dial-timeout',
-  'ERR_CONNECT_FAIL 111': 'connection-refused',
-  'ERR_CONNECT_FAIL 113': 'host-unreachable',
-}
+const CODE_BY_SQUID_ERROR: ReadonlyMap<string, ErrorCode> = new Map([
+  ['ERR_ACCESS_DENIED 0', 'destination-denied'],
+  ['ERR_DNS_FAIL 0', 'name-not-found'],
+  ['ERR_CONNECT_FAIL 101', 'network-unreachable'],
+  ['ERR_CONNECT_FAIL 110', 'dial-timeout'],
+  ['ERR_CONNECT_FAIL 111', 'connection-refused'],
+  ['ERR_CONNECT_FAIL 113', 'host-unreachable'],
+])
 
 /** Undefined for a tunnel that stands (any 2xx); otherwise why there is none. */
 export function readConnectAnswer(status: number, fields: RawFields): ErrorCode | undefined {
@@ -46,6 +46,6 @@ export function readConnectAnswer(status: number, fields: RawFields): ErrorCode 
     return own === 'upstream-auth-failed' ? own : 'upstream-unavailable'
   }
   const [squid] = fieldValues(fields, 'x-squid-error')
-  if (squid !== undefined) return CODE_BY_SQUID_ERROR[squid] ?? 'dial-failed'
+  if (squid !== undefined) return CODE_BY_SQUID_ERROR.get(squid) ?? 'dial-failed'
   return CODE_BY_STATUS[status] ?? (status >= 500 ? 'dial-failed' : 'upstream-unavailable')
 }

@@ -1,4 +1,4 @@
-// The server's side of a SOCKS handshake, without a socket: bytes in, events out. Rule: at most 1 KiB waits
+// The server's side of a SOCKS handshake, without a socket: bytes in, events out. Rule: at most 16 KiB wait
 // unread before the request is complete; every byte after the request is early data, given by rest() exactly
 // once; after `fail` nothing more is read or said.
 //

@@ -5,18 +5,35 @@ import { endToEndFields, fieldValues, parseBasicCredentials } from '../../../src
 
 describe('end-to-end fields', () => {
   it.each([
-    'Connection', 'Keep-Alive', 'Proxy-Authenticate', 'Proxy-Authentication-Info', 'Proxy-Authorization',
-    'Proxy-Connection', 'TE', 'Transfer-Encoding', 'Upgrade', 'proxy-authorization', 'PROXY-AUTHORIZATION',
+    'Connection',
+    'Keep-Alive',
+    'Proxy-Authenticate',
+    'Proxy-Authentication-Info',
+    'Proxy-Authorization',
+    'Proxy-Connection',
+    'TE',
+    'Transfer-Encoding',
+    'Upgrade',
+    'proxy-authorization',
+    'PROXY-AUTHORIZATION',
   ])('%s stays on its hop', (name) => {
     expect(endToEndFields(['A', '1', name, 'x', 'B', '2'])).toEqual(['A', '1', 'B', '2'])
   })
 
-  it.each(['Authorization', 'Cookie', 'User-Agent', 'Via', 'Forwarded', 'X-Forwarded-For', 'Trailer', 'Content-Length', 'Expect', 'Range'])(
-    '%s goes on as it came',
-    (name) => {
-      expect(endToEndFields([name, 'Value, With  Spaces'])).toEqual([name, 'Value, With  Spaces'])
-    },
-  )
+  it.each([
+    'Authorization',
+    'Cookie',
+    'User-Agent',
+    'Via',
+    'Forwarded',
+    'X-Forwarded-For',
+    'Trailer',
+    'Content-Length',
+    'Expect',
+    'Range',
+  ])('%s goes on as it came', (name) => {
+    expect(endToEndFields([name, 'Value, With  Spaces'])).toEqual([name, 'Value, With  Spaces'])
+  })
 
   it.each([
     ['one', ['Connection', 'X-Secret']],
@@ -25,7 +42,10 @@ describe('end-to-end fields', () => {
     ['one in a second field', ['Connection', 'close', 'connection', 'X-Secret']],
     ['one between empty ones', ['Connection', ', ,X-Secret,,']],
   ])('what Connection names stays: %s', (_name, connection) => {
-    expect(endToEndFields(['X-Secret', '1', ...connection, 'X-Other', '2', 'x-secret', '3'])).toEqual(['X-Other', '2'])
+    expect(endToEndFields(['X-Secret', '1', ...connection, 'X-Other', '2', 'x-secret', '3'])).toEqual([
+      'X-Other',
+      '2',
+    ])
   })
 
   it('what frames or routes the message goes on, though Connection names it', () => {
@@ -78,7 +98,12 @@ describe('Basic credentials', () => {
     ['with an empty name', `Basic ${basic(':b')}`, '', 'b'],
     ['of one colon', `Basic ${basic(':')}`, '', ''],
     ['without padding', `Basic ${basic('a:bc').replaceAll('=', '')}`, 'a', 'bc'],
-    ['in the alphabet of URLs', `Basic ${Buffer.from('a:\u00ff\u00ff>?').toString('base64url')}`, 'a', '\u00ff\u00ff>?'],
+    [
+      'in the alphabet of URLs',
+      `Basic ${Buffer.from('a:\u00ff\u00ff>?').toString('base64url')}`,
+      'a',
+      '\u00ff\u00ff>?',
+    ],
   ])('%s', (_name, value, name, password) => {
     expect(parseBasicCredentials(value)).toEqual({ name, password })
   })
@@ -103,10 +128,15 @@ describe('Basic credentials', () => {
   })
 
   it('of any name without a colon and any password come back as they were', () => {
-    const name = fc.string({ unit: 'grapheme', maxLength: 20 }).filter((text) => !text.includes(':') && !text.startsWith('\ufeff'))
+    const name = fc
+      .string({ unit: 'grapheme', maxLength: 20 })
+      .filter((text) => !text.includes(':') && !text.startsWith('\ufeff'))
     fc.assert(
       fc.property(name, fc.string({ unit: 'grapheme', maxLength: 20 }), (user, password) => {
-        expect(parseBasicCredentials(`Basic ${basic(`${user}:${password}`)}`)).toEqual({ name: user, password })
+        expect(parseBasicCredentials(`Basic ${basic(`${user}:${password}`)}`)).toEqual({
+          name: user,
+          password,
+        })
       }),
       { numRuns: 100 },
     )

@@ -28,10 +28,35 @@ describe('authority-form', () => {
   })
 
   it.each([
-    '', ':', ':443', 'site.example', 'site.example:', 'site.example:0', 'site.example:65536', 'site.example:99999', 'site.example:000443',
-    'site.example:-1', 'site.example:+1', 'site.example:0x50', 'site.example:4 4', 'site.example:443/', 'site.example:443?x', 'user@site.example:443',
-    'http://site.example:443', '::1:443', '[::1]', '[::1]443', '[::1:443', '[::1]]:443', '[site.example]:443', '[fe80::1%eth0]:443', 'a b:443',
-    'site.example:443\n', '\tsite.example:443', 'a:b:443', '#:1',
+    '',
+    ':',
+    ':443',
+    'site.example',
+    'site.example:',
+    'site.example:0',
+    'site.example:65536',
+    'site.example:99999',
+    'site.example:000443',
+    'site.example:-1',
+    'site.example:+1',
+    'site.example:0x50',
+    'site.example:4 4',
+    'site.example:443/',
+    'site.example:443?x',
+    'user@site.example:443',
+    'http://site.example:443',
+    '::1:443',
+    '[::1]',
+    '[::1]443',
+    '[::1:443',
+    '[::1]]:443',
+    '[site.example]:443',
+    '[fe80::1%eth0]:443',
+    'a b:443',
+    'site.example:443\n',
+    '\tsite.example:443',
+    'a:b:443',
+    '#:1',
   ])('not %j', (text) => {
     expect(codeOf(() => parseAuthority(text))).toBe('bad-request')
   })
@@ -55,21 +80,44 @@ describe('absolute-form', () => {
     ['http://[::1]:81/a', 'GET', '::1', 81, '[::1]:81', '/a'],
     ['http://site.example', 'OPTIONS', 'site.example', 80, 'site.example', '*'],
     ['http://site.example/', 'OPTIONS', 'site.example', 80, 'site.example', '/'],
-    ['http://site.example/../%2e%2E//a%00?q=http://b/@', 'GET', 'site.example', 80, 'site.example', '/../%2e%2E//a%00?q=http://b/@'],
+    [
+      'http://site.example/../%2e%2E//a%00?q=http://b/@',
+      'GET',
+      'site.example',
+      80,
+      'site.example',
+      '/../%2e%2E//a%00?q=http://b/@',
+    ],
   ])('%s %s', (target, method, host, port, authority, path) => {
     expect(parseAbsoluteTarget(target, method)).toEqual({ destination: { host, port }, authority, path })
   })
 
   it.each([
-    '', '/', '*', 'site.example:80', 'https://site.example/', 'ftp://site.example/', 'ws://site.example/', 'http:/site.example/', 'http:site.example',
-    'http://', 'http:///path', 'http://:80/', 'http://user@site.example/', 'http://user:pass@site.example/', 'http://site.example/#fragment',
-    'http://site.example#', 'http://site.example:0/', 'http://site.example:99999/', 'http://[::1/', 'http://a b/', ' http://site.example/',
-    'http://site.example\\@other.example/', 'xhttp://site.example/',
+    '',
+    '/',
+    '*',
+    'site.example:80',
+    'https://site.example/',
+    'ftp://site.example/',
+    'ws://site.example/',
+    'http:/site.example/',
+    'http:site.example',
+    'http://',
+    'http:///path',
+    'http://:80/',
+    'http://user@site.example/',
+    'http://user:pass@site.example/',
+    'http://site.example/#fragment',
+    'http://site.example#',
+    'http://site.example:0/',
+    'http://site.example:99999/',
+    'http://[::1/',
+    'http://a b/',
+    ' http://site.example/',
+    'http://site.example\\@other.example/',
+    'xhttp://site.example/',
   ])('not %j', (target) => {
-    const taken = codeOf(() => parseAbsoluteTarget(target, 'GET'))
-    // A backslash is no delimiter: it stays in the name, which the egress rules refuse.
-    if (target.includes('\\')) expect(['bad-request', 'taken']).toContain(taken)
-    else expect(taken).toBe('bad-request')
+    expect(codeOf(() => parseAbsoluteTarget(target, 'GET'))).toBe('bad-request')
   })
 })
 

@@ -26,14 +26,23 @@ function table(first: string): string[][] {
   const start = lines.findIndex((line) => line.startsWith(`| ${first} |`))
   const end = lines.findIndex((line, index) => index > start && !line.startsWith('|'))
   const rows = lines.slice(start + 2, end === -1 ? undefined : end)
-  return rows.map((row) => row.slice(1, -1).split('|').map((cell) => cell.trim()))
+  return rows.map((row) =>
+    row
+      .slice(1, -1)
+      .split('|')
+      .map((cell) => cell.trim()),
+  )
 }
 
 const spaced = (count: number): string => String(count).replaceAll(/\B(?=(\d{3})+$)/g, ' ')
 
 describe('docs/protocol.md', () => {
   it('has each error number, its code and its text, in order, and no other', () => {
-    const rows = table('number').map(([number, code, text]) => [Number(number), code?.replaceAll('`', ''), text])
+    const rows = table('number').map(([number, code, text]) => [
+      Number(number),
+      code?.replaceAll('`', ''),
+      text,
+    ])
     const known = Object.entries(ERROR_ANSWERS)
       .map(([code, { mux, text }]) => [mux, code, text] as const)
       .toSorted(([one], [other]) => one - other)
@@ -47,9 +56,9 @@ describe('docs/protocol.md', () => {
 
   it('names no error code that there is not', () => {
     const codes = [...PAGE.matchAll(/`([a-z]+(?:-[a-z]+)+)`/g)].map(([, code = '']) => code)
-    const others = ['sightline-error', 'sightline-reference', SESSION_HEADER]
+    const others = new Set(['sightline-error', 'sightline-reference', SESSION_HEADER])
     expect(codes.length).toBeGreaterThan(80)
-    expect(codes.filter((code) => !Object.hasOwn(ERROR_ANSWERS, code) && !others.includes(code))).toEqual([])
+    expect(codes.filter((code) => !Object.hasOwn(ERROR_ANSWERS, code) && !others.has(code))).toEqual([])
   })
 
   it('has the sizes that the code has', () => {
@@ -62,8 +71,18 @@ describe('docs/protocol.md', () => {
   })
 
   it('has examples that are frames', () => {
-    const examples = [...PAGE.matchAll(/^ {4}(0[1-8](?: [0-9a-f]{2,})+)(?: {2,}|$)/gm)].map(([, hex = '']) => decodeFrame(bytesOf(hex)))
-    expect(examples.map(({ type }) => type)).toEqual(['open', 'opened', 'refused', 'data', 'credit', 'reset', 'goaway'])
+    const examples = [...PAGE.matchAll(/^ {4}(0[1-8](?: [0-9a-f]{2,})+)(?: {2,}|$)/gm)].map(([, hex = '']) =>
+      decodeFrame(bytesOf(hex)),
+    )
+    expect(examples.map(({ type }) => type)).toEqual([
+      'open',
+      'opened',
+      'refused',
+      'data',
+      'credit',
+      'reset',
+      'goaway',
+    ])
     expect(examples[0]).toMatchObject({ destination: { host: 'site.example', port: 443 } })
   })
 })

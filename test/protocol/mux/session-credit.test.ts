@@ -43,7 +43,7 @@ describe('a stream that is not read', () => {
     expect(near.received.length).toBe(100 * KIB)
   })
 
-  it('does not keep its direction\'s other half from going', () => {
+  it("does not keep its direction's other half from going", () => {
     const pair = new Pair()
     const { near, far } = pair.connect()
     far.reading = false
@@ -109,7 +109,7 @@ describe('the window', () => {
     const { near, far } = pair.connect()
     near.say(Buffer.alloc(200 * KIB))
     const windows = new Set<number>()
-    for (let moved = true; moved; ) {
+    for (let moved = true; moved;) {
       const frames = [pair.step('client'), pair.step('gateway')]
       windows.add(far.stream.windowBytes / KIB)
       moved = frames.some((frame) => frame !== undefined)

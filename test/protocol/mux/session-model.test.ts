@@ -17,10 +17,28 @@ const side = fc.constantFrom<Side>('client', 'gateway')
 const stream = fc.nat(5)
 const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 2, arbitrary: fc.constant({ do: 'open' } as const) },
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('say' as const), side, stream, bytes: fc.integer({ min: 0, max: 60_000 }) }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('finish' as const, 'read' as const, 'deaf' as const), side, stream }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('say' as const),
+      side,
+      stream,
+      bytes: fc.integer({ min: 0, max: 60_000 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constantFrom('finish' as const, 'read' as const, 'deaf' as const),
+      side,
+      stream,
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('reset' as const), side, stream }) },
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('move' as const), side, frames: fc.integer({ min: 1, max: 12 }) }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({ do: fc.constant('move' as const), side, frames: fc.integer({ min: 1, max: 12 }) }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.nat(50) }) },
 )
 
@@ -40,7 +58,12 @@ interface Line {
 }
 
 const other = (of: Side): Side => (of === 'client' ? 'gateway' : 'client')
-const newDirection = (): Direction => ({ said: Buffer.alloc(0), finished: false, sent: 0, credit: INITIAL_WINDOW_BYTES })
+const newDirection = (): Direction => ({
+  said: Buffer.alloc(0),
+  finished: false,
+  sent: 0,
+  credit: INITIAL_WINDOW_BYTES,
+})
 
 class Model {
   readonly pair: Pair
@@ -117,7 +140,11 @@ class Model {
   #open(): void {
     if (this.lines.length >= 6) return
     const near = this.pair.open()
-    this.lines.push({ ends: { client: near, gateway: undefined }, from: { client: newDirection(), gateway: newDirection() }, reset: false })
+    this.lines.push({
+      ends: { client: near, gateway: undefined },
+      from: { client: newDirection(), gateway: newDirection() },
+      reset: false,
+    })
   }
 
   #newBytes(count: number): Buffer {
@@ -152,19 +179,25 @@ class Model {
 describe('any order of operations', () => {
   it('delivers what was said, in order, within the credit', () => {
     fc.assert(
-      fc.property(fc.array(operation, { minLength: 20, maxLength: 80 }), fc.constantFrom(0, 100_000, 10_000_000), (steps, budget) => {
-        const model = new Model(budget)
-        model.run({ do: 'open' })
-        for (const step of steps) {
-          model.run(step)
-          model.check(false)
-        }
-        model.finish()
-        model.check(true)
-        const open = model.lines.filter(({ from, reset }) => !reset && !(from.client.finished && from.gateway.finished))
-        expect(model.pair.client.streamCount).toBe(open.length)
-        expect(model.pair.gateway.streamCount).toBe(open.length)
-      }),
+      fc.property(
+        fc.array(operation, { minLength: 20, maxLength: 80 }),
+        fc.constantFrom(0, 100_000, 10_000_000),
+        (steps, budget) => {
+          const model = new Model(budget)
+          model.run({ do: 'open' })
+          for (const step of steps) {
+            model.run(step)
+            model.check(false)
+          }
+          model.finish()
+          model.check(true)
+          const open = model.lines.filter(
+            ({ from, reset }) => !reset && !(from.client.finished && from.gateway.finished),
+          )
+          expect(model.pair.client.streamCount).toBe(open.length)
+          expect(model.pair.gateway.streamCount).toBe(open.length)
+        },
+      ),
       { numRuns: 100 },
     )
   })

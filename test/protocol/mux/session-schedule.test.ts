@@ -111,7 +111,8 @@ describe('congestion', () => {
     expect(pair.gateway.congested).toBe(true)
     let waiting = 0
     while (pair.gateway.congested) waiting += pair.gateway.pull()?.length ?? 0
-    for (let frame = pair.gateway.pull(); frame !== undefined; frame = pair.gateway.pull()) waiting += frame.length
+    for (let frame = pair.gateway.pull(); frame !== undefined; frame = pair.gateway.pull())
+      waiting += frame.length
     expect(waiting).toBeGreaterThan(256 * 1024)
     expect(waiting).toBeLessThan(256 * 1024 + 16)
   })

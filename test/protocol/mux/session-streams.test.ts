@@ -54,7 +54,9 @@ describe('a stream begins', () => {
     for (let count = 0; count < 4; count += 1) pair.open().stream.reset('stream-cancelled')
     pair.open()
     pair.settle()
-    expect(pair.log.filter((line) => line.startsWith('> open'))).toEqual([1, 3, 5, 7, 9].map((id) => `> open ${id}`))
+    expect(pair.log.filter((line) => line.startsWith('> open'))).toEqual(
+      [1, 3, 5, 7, 9].map((id) => `> open ${id}`),
+    )
   })
 
   it('for datagrams too, as far as the session knows', () => {

@@ -20,7 +20,7 @@ const open = (stream: number): Frame => ({ type: 'open', stream, kind: 'tcp', de
 const data = (stream: number, bytes = 5): Frame => ({ type: 'data', stream, payload: Buffer.alloc(bytes, 1) })
 
 describe('stream numbers', () => {
-  it.each([2, 4, 0x7ffffffe])('even ones are nobody\'s: %i', (stream) => {
+  it.each([2, 4, 0x7ffffffe])("even ones are nobody's: %i", (stream) => {
     expect(deliver(new Pair(), 'client', open(stream))).toBe('stream-id-invalid')
   })
 
@@ -72,7 +72,9 @@ describe('frames of the wrong end', () => {
     const pair = new Pair()
     pair.connect()
     expect(deliver(pair, 'client', { type: 'opened', stream: 1, bound: BOUND })).toBe('frame-malformed')
-    expect(deliver(pair, 'client', { type: 'refused', stream: 1, error: 9, reference: '' })).toBe('frame-malformed')
+    expect(deliver(pair, 'client', { type: 'refused', stream: 1, error: 9, reference: '' })).toBe(
+      'frame-malformed',
+    )
   })
 })
 
@@ -91,7 +93,9 @@ describe('frames out of their order', () => {
     const pair = new Pair()
     pair.connect()
     expect(deliver(pair, 'gateway', { type: 'opened', stream: 1, bound: BOUND })).toBe('frame-malformed')
-    expect(deliver(pair, 'gateway', { type: 'refused', stream: 1, error: 9, reference: '' })).toBe('frame-malformed')
+    expect(deliver(pair, 'gateway', { type: 'refused', stream: 1, error: 9, reference: '' })).toBe(
+      'frame-malformed',
+    )
   })
 
   it.each(['client', 'gateway'] as const)('data and FIN after FIN, from the %s', (side) => {
@@ -150,8 +154,20 @@ describe('credit', () => {
 describe('whatever comes', () => {
   it('a session takes it or throws a coded error', () => {
     const kinds = ['open', 'opened', 'refused', 'data', 'credit', 'fin', 'reset', 'goaway'] as const
-    const anyFrame = fc.record({ kind: fc.constantFrom(...kinds), stream: fc.integer({ min: 0, max: 8 }), number: fc.nat(70_000) })
-    const build = ({ kind, stream, number }: { kind: (typeof kinds)[number]; stream: number; number: number }): Frame => {
+    const anyFrame = fc.record({
+      kind: fc.constantFrom(...kinds),
+      stream: fc.integer({ min: 0, max: 8 }),
+      number: fc.nat(70_000),
+    })
+    const build = ({
+      kind,
+      stream,
+      number,
+    }: {
+      kind: (typeof kinds)[number]
+      stream: number
+      number: number
+    }): Frame => {
       switch (kind) {
         case 'open':
           return open(stream)
@@ -170,13 +186,17 @@ describe('whatever comes', () => {
       }
     }
     fc.assert(
-      fc.property(fc.constantFrom('client', 'gateway'), fc.array(anyFrame, { maxLength: 30 }), (side, frames) => {
-        const pair = new Pair()
-        pair.connect()
-        pair.connect()
-        for (const frame of frames) if (deliver(pair, side, build(frame)) !== 'taken') break
-        expect(pair.gateway.streamCount).toBeLessThanOrEqual(2 + frames.length)
-      }),
+      fc.property(
+        fc.constantFrom('client', 'gateway'),
+        fc.array(anyFrame, { maxLength: 30 }),
+        (side, frames) => {
+          const pair = new Pair()
+          pair.connect()
+          pair.connect()
+          for (const frame of frames) if (deliver(pair, side, build(frame)) !== 'taken') break
+          expect(pair.gateway.streamCount).toBeLessThanOrEqual(2 + frames.length)
+        },
+      ),
       { numRuns: 200 },
     )
   })
