@@ -8,6 +8,9 @@ import { RecentTable } from '../policy/limits-recent.ts'
 
 const COST = { N: 16_384, r: 8, p: 1 } as const
 const HASH_BYTES = 32
+const MAX_CHECK_BYTES = 256 * 1024 * 1024
+/** N * r * p: 128 times what `sightline user add` asks for. */
+const MAX_CHECK_COST = 2 ** 24
 const REMEMBER_MS = 5 * 60_000
 const REMEMBERED_MAX = 10_000
 const CHECKS_AT_ONCE = 2
@@ -60,9 +63,25 @@ export function parseUsers(text: string, file: string): Map<string, StoredHash> 
       salt: Buffer.from(salt, 'base64'),
       hash: Buffer.from(hash, 'base64'),
     }
+    if (!isUsable(stored)) {
+      throw new GatewayError('config-invalid', {
+        detail: `${file}: line ${index + 1} has a scrypt-hash that cannot be checked, or at too great a cost`,
+        hint: `write it anew with: sightline user add NAME --file ${file}`,
+      })
+    }
     users.set(name, stored)
   }
   return users
+}
+
+/**
+ * What scrypt takes (RFC 7914 section 6), within the memory that `derive` gives it, and in no more time than some
+ * seconds: else the line would fail, or hold up everybody, at the first sign-in.
+ */
+function isUsable({ N, r, p, salt, hash }: StoredHash): boolean {
+  const isPowerOfTwo = N > 1 && Number.isInteger(Math.log2(N))
+  if (!isPowerOfTwo || r < 1 || p < 1 || p + 2 > N || salt.length === 0 || hash.length !== HASH_BYTES) return false
+  return 128 * N * r <= MAX_CHECK_BYTES && N * r * p <= MAX_CHECK_COST
 }
 
 /** The users of one file, as it stood when it was read. */

@@ -18,6 +18,8 @@ interface Session {
   readonly peer: PeerCertificate | undefined
 }
 
+const EXPIRY_CHECK_MS = 10_000
+
 export interface TunnelInboundEvents {
   /** Takes a place among the sessions of an identity, or says why there is none. */
   sessionEntered(identity: Identity | undefined): ErrorCode | undefined
@@ -37,6 +39,7 @@ export class TunnelInbound {
   #deadlines = new WeakMap<Duplex, NodeJS.Timeout>()
   #sessions = new Set<Session>()
   #draining = false
+  #expiry: NodeJS.Timeout
 
   constructor(context: InboundContext, events: TunnelInboundEvents) {
     this.#context = context
@@ -50,6 +53,7 @@ export class TunnelInbound {
       handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
     })
     this.#webSockets.on('headers', (headers) => headers.push(`${SESSION_HEADER}: ${events.newSessionId()}`))
+    this.#expiry = setInterval(() => this.#endExpired(), EXPIRY_CHECK_MS).unref()
     this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
     this.#http.on('request', (request, response) => {
       const code = request.url === TUNNEL_PATH ? 'upgrade-required' : 'not-found'
@@ -94,6 +98,11 @@ export class TunnelInbound {
     }
   }
 
+  #endExpired(): void {
+    const nowMs = Date.now()
+    this.judgeAgain((peer) => (peer.expiresMs <= nowMs ? 'certificate-expired' : undefined))
+  }
+
   /** Takes no new streams; those that are open go on. */
   drain(): void {
     this.#draining = true
@@ -101,6 +110,7 @@ export class TunnelInbound {
   }
 
   destroy(): void {
+    clearInterval(this.#expiry)
     for (const { connection } of this.#sessions) connection.destroy('shutting-down')
   }
 

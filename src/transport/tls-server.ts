@@ -22,6 +22,8 @@ export interface PeerCertificate {
   /** The name under which the authority issued it. A secret to logs and metrics. */
   readonly identity: string
   readonly serial: string
+  /** When it ends, in milliseconds since the epoch. */
+  readonly expiresMs: number
 }
 
 export interface TlsServerOptions {
@@ -120,7 +122,8 @@ export class TlsServer {
     if (certificate === undefined && this.#options.certificateOptional) return secured(socket, undefined)
     let peer: PeerCertificate
     try {
-      peer = this.#trust.judge(certificate, new Date())
+      const judged = this.#trust.judge(certificate, new Date())
+      peer = { ...judged, expiresMs: certificate?.validToDate.getTime() ?? 0 }
     } catch (thrown) {
       const error = toGatewayError(thrown, 'client', 'certificate-untrusted')
       const reference = newReference()

@@ -325,7 +325,7 @@ describe.skipIf(isMissing('curl'))('what the page says, as typed (needs curl)', 
   })
 
   it('works by the environment variables', async () => {
-    const [lines] = (await boxes('http')).filter((text) => text.startsWith('export '))
+    const lines = (await boxes('http')).find((text) => text.startsWith('export '))
     const before = await streams('http-proxy')
     const { stdout } = await succeed('sh', ['-c', `${lines}\ncurl -sS http://site.test:${origin.port}/`])
     expect(stdout.toString()).toBe('hello\n')
@@ -334,7 +334,7 @@ describe.skipIf(isMissing('curl'))('what the page says, as typed (needs curl)', 
 
   it.skipIf(isMissing('git'))('works in git (needs git)', async () => {
     await using home = await tempDir()
-    const [line] = (await boxes('http')).filter((text) => text.startsWith('git config --global http.proxy'))
+    const line = (await boxes('http')).find((text) => text.startsWith('git config --global http.proxy'))
     const before = await streams('http-proxy')
     const env = { HOME: home.path, GIT_TERMINAL_PROMPT: '0' }
     await run('sh', ['-c', `${line} && git ls-remote http://site.test:${origin.port}/x.git`], { env })
@@ -346,7 +346,7 @@ describe.skipIf(isMissing('chromium'))('proxy.pac in a browser (needs chromium)'
   it('leads Chromium through the proxy, and nowhere else', async () => {
     await using profile = await tempDir()
     const pac = `http://127.0.0.1:${stack.ports.http}/proxy.pac`
-    const [line = ''] = (await boxes('http')).filter((text) => text.includes('--proxy-pac-url='))
+    const line = (await boxes('http')).find((text) => text.includes('--proxy-pac-url=')) ?? ''
     expect(line).toContain(pac)
     const flags = [
       '--headless',

@@ -45,22 +45,22 @@ const TRAILING_SPACE = /[\t ]+$/
 const BASIC = /^Basic +([A-Za-z0-9+/]+={0,2})$/i
 
 /** Zeek's names (http.log); other headers are `http.header.` and their own name in lower case. */
-const ZEEK_NAMES: Readonly<Record<string, string>> = {
-  host: 'http.host',
-  'user-agent': 'http.user_agent',
-  referer: 'http.referrer',
-  origin: 'http.origin',
-  cookie: 'http.cookie',
-  'set-cookie': 'http.set_cookie',
-  authorization: 'http.authorization',
-  'proxy-authorization': 'http.proxy_authorization',
-}
+const ZEEK_NAMES: ReadonlyMap<string, string> = new Map([
+  ['host', 'http.host'],
+  ['user-agent', 'http.user_agent'],
+  ['referer', 'http.referrer'],
+  ['origin', 'http.origin'],
+  ['cookie', 'http.cookie'],
+  ['set-cookie', 'http.set_cookie'],
+  ['authorization', 'http.authorization'],
+  ['proxy-authorization', 'http.proxy_authorization'],
+])
 
 /** Where Basic credentials are decoded to; the decoded fields stand where the base64 text does. */
-const CREDENTIAL_NAMES: Readonly<Record<string, readonly [user: string, password: string]>> = {
-  authorization: ['http.username', 'http.password'],
-  'proxy-authorization': ['http.proxy_username', 'http.proxy_password'],
-}
+const CREDENTIAL_NAMES: ReadonlyMap<string, readonly [user: string, password: string]> = new Map([
+  ['authorization', ['http.username', 'http.password']],
+  ['proxy-authorization', ['http.proxy_username', 'http.proxy_password']],
+])
 
 /** The request head at `start`: http.method, http.uri, http.version and one field or more a header. */
 export function dissectHttpRequest(bytes: Uint8Array, start = 0): HttpRequestHead | undefined {
@@ -140,8 +140,8 @@ function splitHead(bytes: Uint8Array, start: number): SplitHead | undefined {
 
 function headerFields(header: HttpHeader): Field[] {
   const { name, value, offset, length } = header
-  const fields: Field[] = [{ name: ZEEK_NAMES[name] ?? `http.header.${name}`, value, offset, length }]
-  const credentialNames = CREDENTIAL_NAMES[name]
+  const fields: Field[] = [{ name: ZEEK_NAMES.get(name) ?? `http.header.${name}`, value, offset, length }]
+  const credentialNames = CREDENTIAL_NAMES.get(name)
   const basic = credentialNames === undefined ? null : BASIC.exec(value)
   if (credentialNames === undefined || basic === null) return fields
   const encoded = basic[1] ?? ''

@@ -42,7 +42,8 @@ function dissector({ name, valid, read, deep }: Dissector): Target {
       const found = outcome.value
       if (found === undefined) return 'more'
       let chars = 0
-      for (const { offset, length, value } of found.fields) {
+      for (const { name: of, offset, length, value } of found.fields) {
+        promise(typeof of === 'string' && typeof value === 'string', 'a field has no name')
         promise(offset >= 0 && length >= 0 && offset + length <= input.length, 'a field lies outside the stream')
         chars += value.length
       }

@@ -3,6 +3,16 @@
 import * as build from '../../lab/dissect/hello-builder.ts'
 import type { Draw } from '../draw.ts'
 
+const HEADER_LINES = [
+  'Cookie: a=b',
+  'Authorization: Basic YTpi',
+  'Proxy-Authorization: Basic w6k6',
+  'X-Y: \u00ff',
+  'Referer: http://a/',
+  // Names that every object has.
+  'Constructor: Basic YTpi',
+  '__proto__: b',
+]
 const HEX = '0123456789abcdef'
 
 export function clientHello(draw: Draw): Buffer {
@@ -51,8 +61,7 @@ function body(draw: Draw): { fields: string; content: string } {
 }
 
 function headers(draw: Draw): string {
-  const lines = ['Cookie: a=b', 'Authorization: Basic YTpi', 'Proxy-Authorization: Basic w6k6', 'X-Y: \u00ff', 'Referer: http://a/']
-  return lines
+  return HEADER_LINES
     .filter(() => draw.chance(30))
     .map((line) => `${line}\r\n`)
     .join('')

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { authorityOf, pacScript, type PacOptions } from '../../../src/protocol/http/pac.ts'
 
 /** Runs the script with every function that evaluators offer; those that look names up fail the test. */
-function evaluate(script: string): (url: string) => unknown {
+function evaluate(script: string): (url: string) => string {
   const lookedUp = (): never => {
     throw new Error('a name was looked up')
   }
@@ -17,9 +17,14 @@ function evaluate(script: string): (url: string) => unknown {
   vm.runInContext(script, sandbox, { timeout: 1_000 })
   return (url) => {
     const { hostname } = new URL(url)
-    return vm.runInContext(`FindProxyForURL(${JSON.stringify(url)}, ${JSON.stringify(hostname)})`, sandbox, {
-      timeout: 1_000,
-    })
+    const found: unknown = vm.runInContext(
+      `FindProxyForURL(${JSON.stringify(url)}, ${JSON.stringify(hostname)})`,
+      sandbox,
+      {
+        timeout: 1_000,
+      },
+    )
+    return String(found)
   }
 }
 
