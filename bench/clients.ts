@@ -51,22 +51,31 @@ export function direct(origin: Place): Way {
 export function httpForward(proxy: Place, origin: Place): Way {
   return {
     name: 'http-proxy (absolute-form)',
-    open: async (path) => ({ socket: await dial(proxy), target: `http://${origin.host}:${origin.port}${path}` }),
+    open: async (path) => ({
+      socket: await dial(proxy),
+      target: `http://${origin.host}:${origin.port}${path}`,
+    }),
   }
 }
 
 async function connectThrough(socket: net.Socket, origin: Place): Promise<net.Socket> {
-  socket.write(`CONNECT ${origin.host}:${origin.port} HTTP/1.1\r\nHost: ${origin.host}:${origin.port}\r\n\r\n`)
+  socket.write(
+    `CONNECT ${origin.host}:${origin.port} HTTP/1.1\r\nHost: ${origin.host}:${origin.port}\r\n\r\n`,
+  )
   await answer(socket, (bytes) => {
     const end = bytes.indexOf('\r\n\r\n')
-    if (end !== -1 && !bytes.toString('latin1', 0, 12).includes(' 200')) throw new Error(bytes.toString('latin1'))
+    if (end !== -1 && !bytes.toString('latin1', 0, 12).includes(' 200'))
+      throw new Error(bytes.toString('latin1'))
     return end === -1 ? 0 : end + 4
   })
   return socket
 }
 
 export function httpConnect(proxy: Place, origin: Place): Way {
-  return { name: 'http-proxy', open: async (path) => ({ socket: await connectThrough(await dial(proxy), origin), target: path }) }
+  return {
+    name: 'http-proxy',
+    open: async (path) => ({ socket: await connectThrough(await dial(proxy), origin), target: path }),
+  }
 }
 
 export function httpsConnect(proxy: Place, origin: Place, authority: string): Way {

@@ -64,7 +64,8 @@ export async function fresh(way: Way, count: number, inFlight: number): Promise<
   await Promise.all(Array.from({ length: inFlight }, worker))
   const perSecond = (count * 1000) / (performance.now() - startedMs)
   timesMs.sort((a, b) => a - b)
-  const at = (share: number): number => timesMs[Math.min(timesMs.length - 1, Math.floor(timesMs.length * share))] ?? 0
+  const at = (share: number): number =>
+    timesMs[Math.min(timesMs.length - 1, Math.floor(timesMs.length * share))] ?? 0
   return { perSecond, p50Ms: at(0.5), p99Ms: at(0.99) }
 }
 

@@ -10,6 +10,7 @@ for (let index = 0; index < PATTERN.length; index += 1) {
 /** SHA-256 of `bytes` bytes of the repeated pattern. */
 export function patternHash(bytes: number): string {
   const hash = createHash('sha256')
-  for (let left = bytes; left > 0; left -= PATTERN.length) hash.update(PATTERN.subarray(0, Math.min(left, PATTERN.length)))
+  for (let left = bytes; left > 0; left -= PATTERN.length)
+    hash.update(PATTERN.subarray(0, Math.min(left, PATTERN.length)))
   return hash.digest('hex')
 }

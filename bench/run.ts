@@ -25,7 +25,8 @@ interface Samples {
   readonly fresh: FreshResult[]
 }
 
-const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
+const median = (numbers: readonly number[]): number =>
+  numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
 const range = (numbers: readonly number[]): string =>
   `${median(numbers).toFixed(0)} (${Math.min(...numbers).toFixed(0)}–${Math.max(...numbers).toFixed(0)})`
 
@@ -33,11 +34,16 @@ const stack = await startStack()
 try {
   for (const way of stack.ways) {
     const hash = await downloadHash(way, HASHED_BYTES)
-    if (hash !== patternHash(HASHED_BYTES)) throw new Error(`${way.name}: the bytes are not those of the origin`)
+    if (hash !== patternHash(HASHED_BYTES))
+      throw new Error(`${way.name}: the bytes are not those of the origin`)
   }
-  console.error(`integrity: ${HASHED_BYTES} bytes, SHA-256 equal in ${stack.ways.length} of ${stack.ways.length} modes`)
+  console.error(
+    `integrity: ${HASHED_BYTES} bytes, SHA-256 equal in ${stack.ways.length} of ${stack.ways.length} modes`,
+  )
 
-  const samples = new Map<string, Samples>(stack.ways.map(({ name }) => [name, { one: [], eight: [], fresh: [] }]))
+  const samples = new Map<string, Samples>(
+    stack.ways.map(({ name }) => [name, { one: [], eight: [], fresh: [] }]),
+  )
   for (let round = 1; round <= ROUNDS; round += 1) {
     for (const way of stack.ways) {
       if (process.stderr.isTTY) console.error(`round ${round} of ${ROUNDS}: ${way.name}`)
@@ -49,17 +55,31 @@ try {
   }
 
   const cpus = os.cpus()
-  console.log(`Node ${process.version}, ${os.type()} ${os.release()}, ${cpus.length} × ${cpus[0]?.model ?? 'unknown'}; load, origin and gateway on the same cores`)
-  console.log(`medians (and ranges) of ${ROUNDS} interleaved rounds; bulk ${values.megabytes} MiB; ${CONNECTIONS} fresh connections, ${IN_FLIGHT} in flight\n`)
-  console.log('| mode | 1 download, MB/s | 8 downloads, MB/s | of direct | connections/s | of direct | p50 / p99 ms |')
+  console.log(
+    `Node ${process.version}, ${os.type()} ${os.release()}, ${cpus.length} × ${cpus[0]?.model ?? 'unknown'}; load, origin and gateway on the same cores`,
+  )
+  console.log(
+    `medians (and ranges) of ${ROUNDS} interleaved rounds; bulk ${values.megabytes} MiB; ${CONNECTIONS} fresh connections, ${IN_FLIGHT} in flight\n`,
+  )
+  console.log(
+    '| mode | 1 download, MB/s | 8 downloads, MB/s | of direct | connections/s | of direct | p50 / p99 ms |',
+  )
   console.log('| --- | --- | --- | --- | --- | --- | --- |')
   const base = samples.get('direct')
-  const share = (mine: readonly number[], its: readonly number[] = []): string => (median(mine) / median(its)).toFixed(2)
+  const share = (mine: readonly number[], its: readonly number[] = []): string =>
+    (median(mine) / median(its)).toFixed(2)
   const rate = (results: readonly FreshResult[] = []): number[] => results.map(({ perSecond }) => perSecond)
   for (const [name, { one, eight, fresh: connections }] of samples) {
     const p50 = median(connections.map(({ p50Ms }) => p50Ms)).toFixed(1)
     const p99 = median(connections.map(({ p99Ms }) => p99Ms)).toFixed(1)
-    const cells = [range(one), range(eight), share(eight, base?.eight), range(rate(connections)), share(rate(connections), rate(base?.fresh)), `${p50} / ${p99}`]
+    const cells = [
+      range(one),
+      range(eight),
+      share(eight, base?.eight),
+      range(rate(connections)),
+      share(rate(connections), rate(base?.fresh)),
+      `${p50} / ${p99}`,
+    ]
     console.log(`| ${name} | ${cells.join(' | ')} |`)
   }
 } finally {

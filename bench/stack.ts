@@ -43,7 +43,14 @@ export async function startStack(): Promise<Stack> {
     }
     const file = (name: string): string => path.join(directory, name)
     const client = await start(children, [
-      ...[MAIN, 'connect', `wss://localhost:${at(gateway, 'tunnel').port}/tunnel`, '--json', '--listen', '127.0.0.1:0'],
+      ...[
+        MAIN,
+        'connect',
+        `wss://localhost:${at(gateway, 'tunnel').port}/tunnel`,
+        '--json',
+        '--listen',
+        '127.0.0.1:0',
+      ],
       ...['--certificate', file('client.crt'), '--key', file('client.key'), '--authority', file('ca.crt')],
     ])
     const authority = await readFile(file('ca.crt'), 'utf8')

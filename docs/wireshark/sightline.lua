@@ -1,4 +1,4 @@
--- Sightline's tunnel protocol for Wireshark and tshark, 3.6 or newer. docs/protocol.md describes what is read here, and
+-- Sightline's tunnel protocol for Wireshark and tshark (tried with 4.0). docs/protocol.md describes what is read here, and
 -- README.md beside this file how to load it. Rules: it is found by the WebSocket subprotocol alone, never by guessing;
 -- what the two ends of a tunnel would refuse is shown as malformed; and it only shows what the TLS keys have opened.
 

@@ -30,7 +30,11 @@ export interface ConnectionHost {
 }
 
 /** Serves one request from its authorization to its last byte. Never rejects. */
-export async function serveRequest(request: ProxyRequest, outbound: Outbound, host: ConnectionHost): Promise<void> {
+export async function serveRequest(
+  request: ProxyRequest,
+  outbound: Outbound,
+  host: ConnectionHost,
+): Promise<void> {
   const { observer, stay } = host
   const { mode, identity } = request
   const startedMs = performance.now()
@@ -63,7 +67,12 @@ export async function serveRequest(request: ProxyRequest, outbound: Outbound, ho
     over: stay.over,
   })
   meter.end()
-  observer.streamClosed({ mode, identity, outcome: brokenOff?.code ?? 'ok', durationMs: performance.now() - startedMs })
+  observer.streamClosed({
+    mode,
+    identity,
+    outcome: brokenOff?.code ?? 'ok',
+    durationMs: performance.now() - startedMs,
+  })
 }
 
 /** Counts, logs and answers a refusal, all three with one reference. */

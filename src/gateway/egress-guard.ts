@@ -90,6 +90,13 @@ export class EgressGuard {
     if (told === undefined) this.#reported.add(asked)
     else told.add(rule)
     const reference = this.#options.newReference()
-    this.#options.observer.wouldRefuse({ mode, identity, code: 'destination-denied', reference, rule, reason })
+    this.#options.observer.wouldRefuse({
+      mode,
+      identity,
+      code: 'destination-denied',
+      reference,
+      rule,
+      reason,
+    })
   }
 }

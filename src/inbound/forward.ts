@@ -18,7 +18,11 @@ export function answerRefusal(response: ServerResponse, code: ErrorCode, referen
   response.sendDate = false
   // An unread body would be taken for the next request: the connection ends with the answer.
   const length = { 'content-length': String(Buffer.byteLength(body)) }
-  response.writeHead(ERROR_ANSWERS[code].http, { ...refusalHeaders(code, reference), ...length, connection: 'close' })
+  response.writeHead(ERROR_ANSWERS[code].http, {
+    ...refusalHeaders(code, reference),
+    ...length,
+    connection: 'close',
+  })
   response.end(response.req.method === 'HEAD' ? undefined : body)
 }
 
@@ -69,7 +73,8 @@ export function exchange(
   outgoing.on('continue', () => response.writeContinue())
   outgoing.on('information', (info) => {
     if (info.statusCode === 102) response.writeProcessing()
-    else if (info.statusCode === 103) response.writeEarlyHints(info.headers as Record<string, string | string[]>)
+    else if (info.statusCode === 103)
+      response.writeEarlyHints(info.headers as Record<string, string | string[]>)
   })
   outgoing.on('response', (incoming) => passResponse(incoming, response))
   outgoing.on('upgrade', (incoming, near, head) => switchProtocols(incoming, near, head, request, response))
@@ -114,7 +119,8 @@ export function hasBody({ rawHeaders }: IncomingMessage): boolean {
 
 function requestFields(request: IncomingMessage, target: AbsoluteTarget, upgrade: boolean): string[] {
   const fields = ['Host', target.authority, ...endToEndFields(request.rawHeaders, ['host'])]
-  if (fieldValues(request.rawHeaders, 'transfer-encoding').length > 0) fields.push('Transfer-Encoding', 'chunked')
+  if (fieldValues(request.rawHeaders, 'transfer-encoding').length > 0)
+    fields.push('Transfer-Encoding', 'chunked')
   if (upgrade) fields.push('Connection', 'Upgrade', 'Upgrade', 'websocket')
   return fields
 }
@@ -162,6 +168,7 @@ function cutOff(response: ServerResponse): void {
 
 function pairs(fields: readonly string[]): Array<[string, string]> {
   const list: Array<[string, string]> = []
-  for (let index = 0; index + 1 < fields.length; index += 2) list.push([fields[index] ?? '', fields[index + 1] ?? ''])
+  for (let index = 0; index + 1 < fields.length; index += 2)
+    list.push([fields[index] ?? '', fields[index + 1] ?? ''])
   return list
 }

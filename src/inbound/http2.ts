@@ -17,7 +17,13 @@ import { authorizeHttp } from './http-authorize.ts'
 const STREAMS_MAX = 256
 const WINDOW_BYTES = 1024 * 1024
 const MODE = 'https-proxy'
-const { HTTP2_HEADER_AUTHORITY, HTTP2_HEADER_METHOD, HTTP2_HEADER_PATH, HTTP2_HEADER_SCHEME, HTTP2_HEADER_STATUS } = http2.constants
+const {
+  HTTP2_HEADER_AUTHORITY,
+  HTTP2_HEADER_METHOD,
+  HTTP2_HEADER_PATH,
+  HTTP2_HEADER_SCHEME,
+  HTTP2_HEADER_STATUS,
+} = http2.constants
 
 export interface Http2Options {
   readonly context: InboundContext
@@ -42,7 +48,11 @@ export class Http2Inbound {
     const { headBytes } = options.context.limits
     this.#server = http2.createServer({
       maxSessionMemory: 16,
-      settings: { maxConcurrentStreams: STREAMS_MAX, initialWindowSize: WINDOW_BYTES, maxHeaderListSize: headBytes },
+      settings: {
+        maxConcurrentStreams: STREAMS_MAX,
+        initialWindowSize: WINDOW_BYTES,
+        maxHeaderListSize: headBytes,
+      },
     })
     this.#server.on('session', (session) => session.setLocalWindowSize(4 * WINDOW_BYTES))
     this.#server.on('sessionError', () => {})
@@ -52,7 +62,9 @@ export class Http2Inbound {
   /** Serves one TLS connection that negotiated h2. `identity` is what its certificate proved, if anything. */
   serve(socket: Duplex, identity: Identity | undefined): void {
     // The session comes in the same turn. Its own `socket` is a stand-in by which nothing could be found again.
-    this.#server.once('session', (session) => this.#peers.set(session, { identity, source: sourceOf(socket) }))
+    this.#server.once('session', (session) =>
+      this.#peers.set(session, { identity, source: sourceOf(socket) }),
+    )
     this.#server.emit('connection', socket)
   }
 
@@ -67,7 +79,12 @@ export class Http2Inbound {
     stream.on('close', onClose)
     try {
       const destination = parseAuthority(oneValue(headers[HTTP2_HEADER_AUTHORITY]) ?? '')
-      const authorized = await authorizeHttp(context, oneValue(headers['proxy-authorization']), identity, peer.source)
+      const authorized = await authorizeHttp(
+        context,
+        oneValue(headers['proxy-authorization']),
+        identity,
+        peer.source,
+      )
       if (stream.destroyed) return
       await context.serve({
         mode: MODE,
@@ -109,11 +126,19 @@ export class Http2Inbound {
       createConnection: () => near,
       method: headers[HTTP2_HEADER_METHOD] ?? 'GET',
       path: target,
-      headers: ['Host', authority, ...fields, 'Connection', 'close', ...(stream.endAfterHeaders || 'content-length' in headers ? [] : ['Transfer-Encoding', 'chunked'])],
+      headers: [
+        'Host',
+        authority,
+        ...fields,
+        'Connection',
+        'close',
+        ...(stream.endAfterHeaders || 'content-length' in headers ? [] : ['Transfer-Encoding', 'chunked']),
+      ],
       setHost: false,
     } as http.RequestOptions)
     outgoing.on('information', ({ statusCode }) => {
-      if (statusCode !== 101 && !stream.headersSent) stream.additionalHeaders({ [HTTP2_HEADER_STATUS]: statusCode })
+      if (statusCode !== 101 && !stream.headersSent)
+        stream.additionalHeaders({ [HTTP2_HEADER_STATUS]: statusCode })
     })
     outgoing.on('continue', () => stream.additionalHeaders({ [HTTP2_HEADER_STATUS]: 100 }))
     outgoing.on('response', (incoming) => {

@@ -20,6 +20,7 @@ const CODE_BY_REPLY: Readonly<Record<string, ErrorCode>> = {
   Failed: 'dial-failed',
   Rejected: 'upstream-auth-failed',
   RejectedIdent: 'upstream-auth-failed',
+  // A reply that RFC 1928 does not know is still one; SOCKS4 has four in all, and `(undefined)` is none of them.
   undefined: 'dial-failed',
 }
 
@@ -85,7 +86,7 @@ export function askSocks(carrier: Socket, ask: UpstreamAsk): Promise<Duplex> {
 
 function codeOf(message: string): ErrorCode {
   if (/authentication failed|no accepted authentication/i.test(message)) return 'upstream-auth-failed'
-  const reply = /rejected connection - \(?(\w+)\)?$/i.exec(message)?.[1]
+  const reply = /rejected connection - (?:\((?!undefined))?(\w+)\)?$/i.exec(message)?.[1]
   return (reply === undefined ? undefined : CODE_BY_REPLY[reply]) ?? 'upstream-unavailable'
 }
 

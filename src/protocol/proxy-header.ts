@@ -114,7 +114,9 @@ function isIpv4(text: string): boolean {
 }
 
 function isIpv6(text: string): boolean {
-  return /^[0-9a-fA-F:.]+$/.test(text) && ipaddr.IPv6.isValid(text)
+  // A tail in dotted form is IPv4 by its own rule, which ipaddr.js would let slip here (`::ffff:02.2.2.1`).
+  const tail = text.slice(text.lastIndexOf(':') + 1)
+  return /^[0-9a-fA-F:.]+$/.test(text) && ipaddr.IPv6.isValid(text) && (!tail.includes('.') || isIpv4(tail))
 }
 
 function isPort(text: string): boolean {

@@ -16,7 +16,15 @@ export class Log {
   #key = randomBytes(32)
 
   constructor(level: LogLevel, destination: DestinationStream) {
-    this.#pino = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } }, destination)
+    this.#pino = pino(
+      {
+        level,
+        base: null,
+        timestamp: pino.stdTimeFunctions.isoTime,
+        formatters: { level: (label) => ({ level: label }) },
+      },
+      destination,
+    )
   }
 
   info(event: string, fields: Record<string, string | number | boolean> = {}): void {
@@ -49,7 +57,10 @@ export class Log {
     dialled: () => {},
     streamOpened: () => {},
     streamClosed: ({ mode, identity, outcome, durationMs }) =>
-      this.#pino.debug({ mode, identity: this.#pseudonym(identity), outcome, seconds: Math.round(durationMs / 1000) }, 'stream closed'),
+      this.#pino.debug(
+        { mode, identity: this.#pseudonym(identity), outcome, seconds: Math.round(durationMs / 1000) },
+        'stream closed',
+      ),
     relayed: () => {},
     shaped: () => {},
     datagramDropped: () => {},
@@ -67,7 +78,8 @@ export function joinObservers(...observers: readonly Observer[]): Observer {
   const call =
     <K extends keyof Observer>(name: K) =>
     (...args: Parameters<Observer[K]>): void => {
-      for (const observer of observers) (observer[name] as (...args: Parameters<Observer[K]>) => void)(...args)
+      for (const observer of observers)
+        (observer[name] as (...args: Parameters<Observer[K]>) => void)(...args)
     }
   return {
     connectionOpened: call('connectionOpened'),

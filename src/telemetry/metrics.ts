@@ -18,23 +18,38 @@ export class Metrics {
   #connectionsTotal = this.#counter('connections_total', 'client connections accepted', ['mode'])
   #streams = this.#gauge('streams', 'streams that are being relayed', ['mode'])
   #streamsTotal = this.#counter('streams_total', 'streams that have ended, by how', ['mode', 'outcome'])
-  #refusals = this.#counter('refusals_total', 'requests and connections refused, by error code', ['mode', 'code'])
-  #reported = this.#counter('egress_reported_total', 'requests that egress mode enforce would have refused', ['mode', 'reason'])
-  #dropped = this.#counter('datagrams_dropped_total', 'UDP datagrams of associations that went nowhere, by why', ['mode', 'reason'])
-  #shaped = this.#counter('shaped_seconds_total', 'time for which streams were not read, to keep to bytesPerSecondPerIdentity', [
+  #refusals = this.#counter('refusals_total', 'requests and connections refused, by error code', [
     'mode',
-    'direction',
+    'code',
   ])
+  #reported = this.#counter('egress_reported_total', 'requests that egress mode enforce would have refused', [
+    'mode',
+    'reason',
+  ])
+  #dropped = this.#counter(
+    'datagrams_dropped_total',
+    'UDP datagrams of associations that went nowhere, by why',
+    ['mode', 'reason'],
+  )
+  #shaped = this.#counter(
+    'shaped_seconds_total',
+    'time for which streams were not read, to keep to bytesPerSecondPerIdentity',
+    ['mode', 'direction'],
+  )
   #sessions = this.#gauge('tunnel_sessions', 'tunnel sessions that clients keep to this gateway', [])
-  #sessionsClosed = this.#counter('tunnel_sessions_closed_total', 'tunnel sessions that have ended, by error code', ['code'])
+  #sessionsClosed = this.#counter(
+    'tunnel_sessions_closed_total',
+    'tunnel sessions that have ended, by error code',
+    ['code'],
+  )
   #tunnelUp = this.#gauge('tunnel_up', '1 while the tunnel that this client keeps to its gateway stands', [])
   #reloads = this.#counter('reloads_total', 'reloads of certificates and rules, by outcome', ['outcome'])
   #dialSeconds: Histogram<'mode'>
-  #exposed = this.#counter('exposed_streams_total', 'streams in which that observer could read that information', [
-    'mode',
-    'observer',
-    'information',
-  ])
+  #exposed = this.#counter(
+    'exposed_streams_total',
+    'streams in which that observer could read that information',
+    ['mode', 'observer', 'information'],
+  )
 
   constructor(version: string) {
     collectDefaultMetrics({ register: this.registry })
@@ -45,7 +60,7 @@ export class Metrics {
       buckets: DIAL_BUCKETS_SECONDS,
       registers: [this.registry],
     })
-    const relayed: Counter<"mode" | "direction" | "readable"> = new Counter({
+    const relayed: Counter<'mode' | 'direction' | 'readable'> = new Counter({
       name: 'sightline_relayed_bytes_total',
       help: 'bytes relayed, by whether the gateway operator could read them',
       labelNames: ['mode', 'direction', 'readable'],
@@ -116,5 +131,8 @@ export class Metrics {
 }
 
 function byteIndex(mode: Mode, direction: Direction, readable: Readable): number {
-  return (MODES.indexOf(mode) * DIRECTIONS.length + DIRECTIONS.indexOf(direction)) * READABLE.length + READABLE.indexOf(readable)
+  return (
+    (MODES.indexOf(mode) * DIRECTIONS.length + DIRECTIONS.indexOf(direction)) * READABLE.length +
+    READABLE.indexOf(readable)
+  )
 }

@@ -1,9 +1,9 @@
 // Plays one script against one program, with an origin of the run's own, and gives what was looked at. Rules: a
 // program is told apart by its bytes and endings alone; what does not come within a bound is `silent`, and ends the
 // run, as does a connection that ends before what was waited for.
-import net from 'node:net'
-import { setImmediate as turn } from 'node:timers/promises'
-import { Wire } from '../support/wire.ts'
+import { setTimeout as wait } from 'node:timers/promises'
+import ipaddr from 'ipaddr.js'
+import type { Wire } from '../support/wire.ts'
 import { readMessage, toBytes, unfill, type HttpMessage, type Places } from './message.ts'
 import type { Case, Message, Outcome, Step } from './script.ts'
 import { TwinOrigin } from './twin-origin.ts'
@@ -16,6 +16,10 @@ export interface Subject {
 
 /** Longer than any answer takes on a busy machine; a program that has none costs this once a run. */
 const PATIENCE_MS = 4_500
+/** From a reply at the client to the connection at the origin, which was there before. */
+const ACCEPT_MS = 1_000
+/** Between two bytes of a slow peer: longer than it takes to read one. */
+const DRIP_MS = 10
 
 export async function play({ script }: Case, subject: Subject): Promise<Outcome> {
   await using origin = await TwinOrigin.start()
@@ -70,12 +74,9 @@ class Run {
       case 'origin-accept':
         return this.#accept()
       case 'read':
-        return this.#seen(step.field, this.#client, step.count, (taken) => hex(taken))
+        return this.#seen(step.field, step.count, hex)
       case 'reply4':
-        return this.#seen('reply', this.#client, 8, (taken) => {
-          this.#note('bound', this.#bound(taken.subarray(4), taken.readUInt16BE(2)))
-          return hex(taken.subarray(0, 2))
-        })
+        return this.#reply4()
       case 'reply5':
         return this.#reply5()
       case 'echo':
@@ -116,8 +117,8 @@ class Run {
 
   async #drip(wire: Wire, what: Message): Promise<true> {
     for (const byte of toBytes(what, this.#places)) {
-      await new Promise((resolve) => wire.socket.write(Buffer.of(byte), resolve))
-      await turn()
+      wire.send(Buffer.of(byte))
+      await wait(DRIP_MS)
     }
     return true
   }
@@ -132,9 +133,12 @@ class Run {
     return ended.ending === 'end' ? 'end' : 'reset'
   }
 
-  async #seen(field: string, wire: Wire, count: number, show: (taken: Buffer) => string): Promise<boolean> {
+  /** A close with bytes unread is a reset or an end as chance has it: before an answer both are `gone`. */
+  async #seen(field: string, count: number, show: (taken: Buffer) => string): Promise<boolean> {
+    const wire = this.#client
     const how = await this.#until(() => wire.received.length >= count, [wire])
-    const left = how === 'yes' || wire.received.length === 0 ? how : `${hex(wire.received)} ${how}`
+    const why = how === 'silent' ? how : 'gone'
+    const left = wire.received.length === 0 ? why : `${hex(wire.received)} ${why}`
     this.#note(field, how === 'yes' ? show(wire.take(count)) : left)
     return how === 'yes'
   }
@@ -158,24 +162,33 @@ class Run {
     return wire.ending === 'end' ? 'end' : 'reset'
   }
 
-  async #reply5(): Promise<boolean> {
-    const wire = this.#client
-    const length = (): number => (wire.received.length > 3 && wire.received[3] === 4 ? 22 : 10)
-    await this.#until(() => wire.received.length >= length(), [wire])
-    return this.#seen('reply', wire, length(), (taken) => {
-      this.#note('bound', this.#bound(taken.subarray(4, -2), taken.readUInt16BE(taken.length - 2)))
-      return hex(taken.subarray(0, 3))
-    })
+  async #reply4(): Promise<boolean> {
+    const reply = this.#client.received
+    const isRead = await this.#seen('reply', 8, (taken) => hex(taken.subarray(0, 2)))
+    if (isRead && reply[1] === 90) await this.#bound(reply.subarray(4, 8), reply.readUInt16BE(2))
+    return isRead
   }
 
-  /** `dialled from`: what the origin sees as its peer; the rest as it stands, without what changes from run to run. */
-  #bound(address: Buffer, port: number): string {
-    const isZero = address.every((byte) => byte === 0)
-    if (this.#origin.wires.some(({ socket }) => socket.remotePort === port)) return 'dialled from'
-    const shown = address.length === 4 ? address.join('.') : isZero ? '::' : 'IPv6'
-    return port === 0 || port === this.#places.port || port === this.#places.closed
-      ? `${shown}:${port}`
-      : `${shown}:other`
+  async #reply5(): Promise<boolean> {
+    const wire = this.#client
+    const addressLength = (): number => {
+      const [type, nameLength = 0] = wire.received.subarray(3)
+      return type === 4 ? 16 : type === 3 ? 1 + nameLength : 4
+    }
+    await this.#until(() => wire.received.length >= 6 + addressLength(), [wire])
+    const length = 6 + addressLength()
+    const reply = wire.received
+    const isRead = await this.#seen('reply', length, (taken) => hex(taken.subarray(0, 3)))
+    if (isRead && reply[1] === 0) await this.#bound(reply.subarray(4, length - 2), reply.readUInt16BE(length - 2))
+    return isRead
+  }
+
+  /** `dialled from`: what the origin sees as its peer; else as it stands, but for a port of the system's choice. */
+  async #bound(address: Buffer, port: number): Promise<void> {
+    const isOurs = (): boolean => this.#origin.wires.some(({ socket }) => socket.remotePort === port)
+    if (port !== 0) await this.#origin.changed(isOurs, [], ACCEPT_MS)
+    const shown = address.length === 4 ? address.join('.') : ipaddr.fromByteArray([...address]).toString()
+    this.#note('bound', isOurs() ? 'dialled from' : `${shown}:${port === 0 ? 0 : 'other'}`)
   }
 
   async #echo(): Promise<boolean> {
@@ -184,7 +197,7 @@ class Run {
     const how = await this.#until(() => wires() !== undefined, [this.#client])
     const wire = wires()
     if (wire === undefined) {
-      this.#note('echo', how)
+      this.#note('echo', how === 'silent' ? how : 'gone')
       return false
     }
     this.#wire = wire
@@ -208,7 +221,7 @@ class Run {
     const how = await this.#until(() => (message ??= next()) !== undefined, [wire])
     if (message === undefined) {
       const status = /^HTTP\/1\.\d (\d+)/.exec(wire.text)?.[1]
-      this.#note('status', status === undefined ? how : `${status} cut off: ${how}`)
+      this.#note('status', status !== undefined ? `${status} cut off: ${how}` : how === 'silent' ? how : 'gone')
       return false
     }
     wire.take(message.size)
@@ -257,18 +270,4 @@ class Run {
 
 function hex(received: Buffer): string {
   return [...received].map((byte) => byte.toString(16).padStart(2, '0')).join(' ')
-}
-
-/** Connects to a listener on loopback. */
-export function atPort(name: string, port: () => number): Subject {
-  return { name, connect: () => Wire.connect(port()) }
-}
-
-/** A port on which nothing listens, by the system's choice. */
-export async function freePort(): Promise<number> {
-  const server = net.createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as net.AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

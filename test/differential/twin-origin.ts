@@ -8,10 +8,11 @@ const TRIES = 20
 export class TwinOrigin implements AsyncDisposable {
   readonly wires: Wire[] = []
   port = 0
-  /** Bound and never listened on: a connection to it is refused, and nobody else gets it. */
+  /** Taken, and not listened on: a connection to it is refused. */
   closed = 0
   #servers: net.Server[] = []
   #waiting = new Set<() => void>()
+  #holders: net.Socket[] = []
 
   static async start(): Promise<TwinOrigin> {
     for (let left = TRIES; ; left -= 1) {
@@ -43,19 +44,18 @@ export class TwinOrigin implements AsyncDisposable {
     return (server.address() as net.AddressInfo).port
   }
 
-  /** A connected client's own port: taken, and not listened on. */
+  /** A connected client's own port: taken, so that nobody else listens on it. */
   #refusing(): Promise<number> {
     return new Promise((resolve, reject) => {
       const socket = net.connect(this.port, '127.0.0.1')
       socket.once('error', reject)
-      this.#servers[0]?.once('connection', () => {
+      this.#servers[0]?.once('connection', (accepted) => {
         this.wires.length = 0
-        this.#holder = socket
+        this.#holders.push(socket, accepted)
         resolve(socket.localPort ?? 0)
       })
     })
   }
-  #holder: net.Socket | undefined
 
   #changed = (): void => {
     for (const look of [...this.#waiting]) look()
@@ -87,7 +87,7 @@ export class TwinOrigin implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#holder?.destroy()
+    for (const socket of this.#holders) socket.destroy()
     for (const { socket } of this.wires) socket.destroy()
     await Promise.all(
       this.#servers.map((server) => new Promise((resolve) => server.listening ? server.close(resolve) : resolve(undefined))),

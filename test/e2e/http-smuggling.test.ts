@@ -8,7 +8,10 @@ import { startRawOrigin, type Wire } from '../support/wire.ts'
 
 let stack: Stack
 // A body that never comes whole ends by these, not by the client's FIN, which would take the request back.
-beforeAll(async () => void (stack = await startStack({ limits: { idleMs: 500, handshakeMs: 1_000, keepAliveMs: 500 } })))
+beforeAll(
+  async () =>
+    void (stack = await startStack({ limits: { idleMs: 500, handshakeMs: 1_000, keepAliveMs: 500 } })),
+)
 vi.setConfig({ maxConcurrency: SMUGGLING_VECTORS.length })
 afterAll(() => stack[Symbol.asyncDispose]())
 
@@ -35,7 +38,8 @@ function strictRequests(bytes: Buffer): StrictRequest[] {
     for (const field of fields) {
       const colon = field.indexOf(':')
       const [name, value] = [field.slice(0, colon), field.slice(colon + 1).trim()]
-      if (!TOKEN.test(name) || !FIELD_VALUE.test(value)) throw new Error(`not a field: ${JSON.stringify(field)}`)
+      if (!TOKEN.test(name) || !FIELD_VALUE.test(value))
+        throw new Error(`not a field: ${JSON.stringify(field)}`)
       if (name.toLowerCase() === 'content-length') lengths.push(value)
       if (name.toLowerCase() === 'transfer-encoding') codings.push(value)
     }
@@ -75,7 +79,8 @@ function chunkedBytes(rest: string, coding: string | undefined): number | undefi
     const trailer = rest.slice(at, end)
     at = end + 2
     if (trailer === '') return at
-    if (/^(content-length|transfer-encoding|host|[^:]*[^\w!#$%&'*+.^`|~-][^:]*):/i.test(trailer)) throw new Error(`a trailer: ${trailer}`)
+    if (/^(content-length|transfer-encoding|host|[^:]*[^\w!#$%&'*+.^`|~-][^:]*):/i.test(trailer))
+      throw new Error(`a trailer: ${trailer}`)
   }
 }
 
@@ -112,8 +117,11 @@ describe('request smuggling', () => {
     const asked = origin.wires.flatMap((wire) => strictRequests(wire.received).map(({ target }) => target))
     expect(['', '/first', '/after', '/first /after']).toContain(asked.join(' '))
     // What the client reads as the answer to its second request must be that.
-    const answers = client.text.split(/(?=HTTP\/1\.1 \d{3} )/).filter((answer) => answer.startsWith('HTTP/1.1 200'))
+    const answers = client.text
+      .split(/(?=HTTP\/1\.1 \d{3} )/)
+      .filter((answer) => answer.startsWith('HTTP/1.1 200'))
     for (const answer of answers) expect(answer).toMatch(/\r\n\r\n\/(first|after)$/)
-    if (answers.length === 2) expect(answers.map((answer) => answer.split('\r\n\r\n')[1])).toEqual(['/first', '/after'])
+    if (answers.length === 2)
+      expect(answers.map((answer) => answer.split('\r\n\r\n')[1])).toEqual(['/first', '/after'])
   })
 })

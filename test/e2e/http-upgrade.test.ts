@@ -29,7 +29,9 @@ const frame = (text: string): Buffer =>
 describe('HTTP upgrade', () => {
   it.each(HTTP_WAYS)('to WebSocket carries frames both ways: $name', async ({ listener }) => {
     const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
-    server.on('connection', (socket) => socket.on('message', (data) => socket.send(`echo ${String(data)}`)))
+    server.on('connection', (socket) =>
+      socket.on('message', (data: Buffer) => socket.send(`echo ${data.toString()}`)),
+    )
     await new Promise((resolve) => server.once('listening', resolve))
     const { port } = server.address() as { port: number }
     using client = await reach(stack, listener)

@@ -253,6 +253,7 @@ describe('who is answered', () => {
     await wire.untilText('</html>\n')
     wire.send(`GET http://origin.test:${origin.port}/ HTTP/1.1\r\nHost: origin.test:${origin.port}\r\n\r\n`)
     await wire.untilText('hello\n')
+    expect(wire.text.match(/^HTTP\/1\.1 \d+/gm)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200'])
     wire.socket.destroy()
   })
 })

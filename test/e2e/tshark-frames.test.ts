@@ -198,6 +198,11 @@ describe('the dissector', () => {
       Buffer.from('0100000001010300005000', 'hex'),
       Buffer.from('01000000010103000050', 'hex'),
       Buffer.from('0100000001010304617c62200050', 'hex'),
+      // Characters next to those that a name, and a reference, may have.
+      ...[0x20, 0x21, 0x7e, 0x7f, 0xff].map((at) => Buffer.from([1, 0, 0, 0, 1, 1, 3, 1, at, 0, 80])),
+      ...[...'a9-A_.`{ /:'].map((at) =>
+        Buffer.concat([Buffer.from('03000000010009', 'hex'), Buffer.from(at)]),
+      ),
     ]
     const messages = [...whole, ...bent, ...edges]
     const rows = await readInClear(directory, messages)

@@ -265,6 +265,7 @@ describe('a capture of the tunnel', () => {
       const opened = await tshark(file, ['-T', 'pdml'], { port, keylog })
       const bytes = [await readFile(file), ...streams]
       expect(shown).toContain('localhost')
+      expect(bytes.filter((all) => all.includes('localhost')).length, 'the SNI in the raw bytes').toBe(2)
       for (const [name, secret] of Object.entries(secrets)) {
         const hex = secret.toString('hex')
         const found = (text: string): boolean =>

@@ -22,23 +22,23 @@ export function failureOf(target: Target, input: Uint8Array): string | undefined
 /** A smaller input that fails as well, if perhaps in another way: pieces left out, then bytes made 0. */
 export function minimize(target: Target, input: Uint8Array): Uint8Array {
   let least = input
-  let tries = MAX_TRIES
-  const attempt = (candidate: Uint8Array): boolean => {
-    tries -= 1
-    if (failureOf(target, candidate) === undefined) return false
+  let tries = 0
+  const fails = (candidate: Uint8Array): boolean => {
+    tries += 1
+    if (tries > MAX_TRIES || failureOf(target, candidate) === undefined) return false
     least = candidate
     return true
   }
   for (let size = least.length; size >= 1; size = size > 1 ? size >> 1 : 0) {
-    for (let at = 0; at < least.length && tries > 0;) {
-      if (!attempt(Buffer.concat([least.subarray(0, at), least.subarray(at + size)]))) at += size
+    for (let at = 0; at < least.length;) {
+      if (!fails(Buffer.concat([least.subarray(0, at), least.subarray(at + size)]))) at += size
     }
   }
-  for (let at = 0; at < least.length && tries > 0; at += 1) {
+  for (let at = 0; at < least.length; at += 1) {
     if (least[at] === 0) continue
     const zeroed = Buffer.from(least)
     zeroed[at] = 0
-    attempt(zeroed)
+    fails(zeroed)
   }
   return least
 }
@@ -46,7 +46,11 @@ export function minimize(target: Target, input: Uint8Array): Uint8Array {
 /** The report of a failure: what, the minimal input, and the command that repeats it. */
 export function describeFailure(target: Target, input: Uint8Array): string {
   const least = minimize(target, input)
-  return report(target, least, failureOf(target, least) ?? 'it fails no longer: its outcome is not the same each time')
+  return report(
+    target,
+    least,
+    failureOf(target, least) ?? 'it fails no longer: its outcome is not the same each time',
+  )
 }
 
 /** Three lines: what is wrong, the input, the command that tries it again. */

@@ -20,14 +20,23 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
 /** Seconds, seed and targets; undefined where the command line is not understood. */
 function readArguments(): (Order & { input: string | undefined }) | undefined {
-  const options = { seconds: { type: 'string' }, seed: { type: 'string' }, target: { type: 'string' }, input: { type: 'string' } } as const
+  const options = {
+    seconds: { type: 'string' },
+    seed: { type: 'string' },
+    target: { type: 'string' },
+    input: { type: 'string' },
+  } as const
   try {
     const { values } = parseArgs({ options })
     const { target, input } = values
     const names = TARGETS.map(({ name }) => name).filter((name) => target === undefined || name === target)
     const seconds = Number(values.seconds ?? 60)
     const seed = Number(values.seed ?? Math.floor(Math.random() * 0x7fffffff))
-    const isGood = names.length > 0 && seconds >= 0 && Number.isSafeInteger(seed) && (input === undefined || names.length === 1)
+    const isGood =
+      names.length > 0 &&
+      seconds >= 0 &&
+      Number.isSafeInteger(seed) &&
+      (input === undefined || names.length === 1)
     return isGood ? { seconds, seed, names, input } : undefined
   } catch {
     return undefined
@@ -55,7 +64,8 @@ function fuzz(order: Order): Promise<number> {
   let stuckLooks = 0
 
   const current = (): { target: Target; input: Uint8Array } => {
-    const target = TARGETS.find(({ name }) => name === order.names[Atomics.load(shared, TARGET)]) ?? TARGETS[0]!
+    const target =
+      TARGETS.find(({ name }) => name === order.names[Atomics.load(shared, TARGET)]) ?? TARGETS[0]!
     return { target, input: target.generate(Draw.seeded(seedOf(order.seed, Atomics.load(shared, INDEX)))) }
   }
   const sayCurrent = (what: string): void => {
@@ -66,7 +76,9 @@ function fuzz(order: Order): Promise<number> {
   const progress = (): void => {
     const seconds = (performance.now() - started) / 1000
     const inputs = latest?.lines.reduce((sum, line) => sum + line.inputs, 0) ?? 0
-    say(`${seconds.toFixed(0)} s  ${inputs} inputs  ${(inputs / seconds).toFixed(0)} a second  ${failures} failures`)
+    say(
+      `${seconds.toFixed(0)} s  ${inputs} inputs  ${(inputs / seconds).toFixed(0)} a second  ${failures} failures`,
+    )
   }
 
   return new Promise((resolve) => {
@@ -88,12 +100,16 @@ function fuzz(order: Order): Promise<number> {
       say(message.failure)
     })
     worker.on('error', (error: NodeJS.ErrnoException) =>
-      sayCurrent(error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? `it takes more than ${MAX_HEAP_MIB} MiB` : String(error)),
+      sayCurrent(
+        error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? `it takes more than ${MAX_HEAP_MIB} MiB` : String(error),
+      ),
     )
     worker.on('exit', () => {
       clearInterval(look)
       for (const { name, inputs, perSecond, words } of latest?.lines ?? []) {
-        say(`${name.padEnd(24)} ${String(inputs).padStart(10)} inputs ${String(perSecond).padStart(9)} a second  ${words}`)
+        say(
+          `${name.padEnd(24)} ${String(inputs).padStart(10)} inputs ${String(perSecond).padStart(9)} a second  ${words}`,
+        )
       }
       progress()
       resolve(failures === 0 ? 0 : 1)

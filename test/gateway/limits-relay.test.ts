@@ -35,7 +35,7 @@ describe('a direction that rests', () => {
         await turn()
         expect(client.written).toEqual(['one'])
         const steps = [() => client.drained?.(), () => vi.advanceTimersByTime(500)]
-        for (const step of first === 'drained' ? steps : steps.reverse()) {
+        for (const step of first === 'drained' ? steps : steps.toReversed()) {
           expect(client.written).toEqual(['one'])
           step()
           await turn()

@@ -14,7 +14,9 @@ describe('a live tunnel session', () => {
     vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'] })
     await using stack = await startStack()
     const closed = async (): Promise<number> =>
-      sum(await stack.gatewayMetrics(), 'sightline_tunnel_sessions_closed_total', { code: 'certificate-expired' })
+      sum(await stack.gatewayMetrics(), 'sightline_tunnel_sessions_closed_total', {
+        code: 'certificate-expired',
+      })
     vi.advanceTimersByTime(CHECK_MS)
     expect(sum(await stack.gatewayMetrics(), 'sightline_tunnel_sessions')).toBe(1)
     expect(await closed()).toBe(0)

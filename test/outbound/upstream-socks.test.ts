@@ -153,6 +153,7 @@ describe('a SOCKS upstream', () => {
     [91, 'dial-failed'],
     [92, 'upstream-auth-failed'],
     [93, 'upstream-auth-failed'],
+    [84, 'upstream-unavailable'],
   ])('that replies %i of SOCKS4 means %s', async (reply, code) => {
     await using proxy = await startRawOrigin()
     const failing = failureOf(upstream('socks4a', proxy.port).dial(request()))

@@ -2,10 +2,11 @@
 import { createHash } from 'node:crypto'
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import https from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 
 const BLOCK = Buffer.alloc(1024 * 1024)
-for (let index = 0; index < BLOCK.length; index += 1) BLOCK[index] = (index * 31 + (index >>> 8) * 17 + (index >>> 16)) & 0xff
+for (let index = 0; index < BLOCK.length; index += 1)
+  BLOCK[index] = (index * 31 + (index >>> 8) * 17 + (index >>> 16)) & 0xff
 
 export interface Origin {
   readonly port: number
@@ -16,7 +17,8 @@ export interface Origin {
 /** SHA-256 of what `/bytes/COUNT` sends. */
 export function bytesHash(count: number): string {
   const hash = createHash('sha256')
-  for (let left = count; left > 0; left -= BLOCK.length) hash.update(BLOCK.subarray(0, Math.min(left, BLOCK.length)))
+  for (let left = count; left > 0; left -= BLOCK.length)
+    hash.update(BLOCK.subarray(0, Math.min(left, BLOCK.length)))
   return hash.digest('hex')
 }
 
@@ -33,8 +35,9 @@ export async function startOrigin(
     if (options.handle !== undefined) options.handle(request, response)
     else answer(request, response)
   }
-  const server = options.tls === undefined ? http.createServer(listener) : https.createServer(options.tls, listener)
-  server.on('connection', (socket) => socket.on('error', () => {}))
+  const server =
+    options.tls === undefined ? http.createServer(listener) : https.createServer(options.tls, listener)
+  server.on('connection', (socket: Socket) => socket.on('error', () => {}))
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, options.host ?? '127.0.0.1', resolve))
   return {
     port: (server.address() as AddressInfo).port,

@@ -113,31 +113,85 @@ const HEADS: readonly SmugglingVector[] = [
   { name: 'a folded field', bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\nX: a\r\n b\r\n\r\n` },
   { name: 'bare LF line ends', bytes: `GET http://{o}/first HTTP/1.1\nHost: {o}\n\n${SMUGGLED}` },
   { name: 'bare CR line ends', bytes: `GET http://{o}/first HTTP/1.1\rHost: {o}\r\r${SMUGGLED}` },
-  { name: 'a bare LF at the end of the head', bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\n\n${SMUGGLED}` },
+  {
+    name: 'a bare LF at the end of the head',
+    bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\n\n${SMUGGLED}`,
+  },
   { name: 'a space in the target', bytes: `GET http://{o}/first /smuggled HTTP/1.1\r\nHost: {o}\r\n\r\n` },
-  { name: 'a request in the target', bytes: `GET http://{o}/first%0d%0a\tHTTP/1.1 HTTP/1.1\r\nHost: {o}\r\n\r\n` },
-  { name: 'a field without a colon', bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\nGET /smuggled HTTP/1.1\r\n\r\n` },
-  { name: 'a control character in a field', bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\nX: a\x01b\r\n\r\n` },
+  {
+    name: 'a request in the target',
+    bytes: `GET http://{o}/first%0d%0a\tHTTP/1.1 HTTP/1.1\r\nHost: {o}\r\n\r\n`,
+  },
+  {
+    name: 'a field without a colon',
+    bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\nGET /smuggled HTTP/1.1\r\n\r\n`,
+  },
+  {
+    name: 'a control character in a field',
+    bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\nX: a\x01b\r\n\r\n`,
+  },
   { name: 'NUL in a field', bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\nX: a\x00b\r\n\r\n` },
-  { name: 'HTTP/1.0 with chunks', bytes: `POST http://{o}/first HTTP/1.0\r\nHost: {o}\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n${CHUNKED_END}` },
+  {
+    name: 'HTTP/1.0 with chunks',
+    bytes: `POST http://{o}/first HTTP/1.0\r\nHost: {o}\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n${CHUNKED_END}`,
+  },
   { name: 'HTTP/0.9', bytes: `GET http://{o}/first\r\n\r\n${SMUGGLED}` },
   { name: 'HTTP/1.2', bytes: `GET http://{o}/first HTTP/1.2\r\nHost: {o}\r\n\r\n` },
   { name: 'an unknown version', bytes: `GET http://{o}/first HTTP/3.1\r\nHost: {o}\r\n\r\n` },
-  { name: 'a head of 200 kB', bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\nX: ${'a'.repeat(200_000)}\r\n\r\n` },
-  { name: 'GET with a body', bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}` },
-  { name: 'GET with a body whose length Connection names', bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\nConnection: Content-Length\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}` },
-  { name: 'GET with a chunked body', bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\nTransfer-Encoding: chunked\r\n\r\n${SMUGGLED.length.toString(16)}\r\n${SMUGGLED}\r\n0\r\n\r\n` },
-  { name: 'HEAD with a body', bytes: `HEAD http://{o}/first HTTP/1.1\r\nHost: {o}\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}` },
-  { name: 'a WebSocket upgrade with a body', bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}` },
-  { name: 'an h2c upgrade with a body', bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}` },
-  { name: 'Expect with a body', bytes: `POST http://{o}/first HTTP/1.1\r\nHost: {o}\r\nExpect: 100-continue\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}` },
-  { name: 'an unknown Expect', bytes: `POST http://{o}/first HTTP/1.1\r\nHost: {o}\r\nExpect: smuggle\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}` },
+  {
+    name: 'a head of 200 kB',
+    bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\nX: ${'a'.repeat(200_000)}\r\n\r\n`,
+  },
+  {
+    name: 'GET with a body',
+    bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: 'GET with a body whose length Connection names',
+    bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\nConnection: Content-Length\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: 'GET with a chunked body',
+    bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\nTransfer-Encoding: chunked\r\n\r\n${SMUGGLED.length.toString(16)}\r\n${SMUGGLED}\r\n0\r\n\r\n`,
+  },
+  {
+    name: 'HEAD with a body',
+    bytes: `HEAD http://{o}/first HTTP/1.1\r\nHost: {o}\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: 'a WebSocket upgrade with a body',
+    bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: 'an h2c upgrade with a body',
+    bytes: `GET http://{o}/first HTTP/1.1\r\nHost: {o}\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: 'Expect with a body',
+    bytes: `POST http://{o}/first HTTP/1.1\r\nHost: {o}\r\nExpect: 100-continue\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: 'an unknown Expect',
+    bytes: `POST http://{o}/first HTTP/1.1\r\nHost: {o}\r\nExpect: smuggle\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+  },
 ]
 
 export const SMUGGLING_VECTORS: readonly SmugglingVector[] = [
-  ...CODINGS.map(([name, line]) => ({ name: `length and coding: ${name}`, bytes: post(`${LENGTH}\r\n${line}`, CHUNKED_END) })),
-  ...CODINGS.map(([name, line]) => ({ name: `coding and length 4: ${name}`, bytes: post(`${line}\r\nContent-Length: 4`, `5c\r\n${SMUGGLED}\r\n0\r\n\r\n`) })),
-  ...LENGTHS.map(([name, lines]) => ({ name: `length: ${name}`, bytes: post(lines, `hello${SMUGGLED.replace('/smuggled', '/next')}`) })),
-  ...CHUNKS.map(([name, body]) => ({ name: `chunks: ${name}`, bytes: post('Transfer-Encoding: chunked', body.replaceAll('/smuggled', '/next')) })),
+  ...CODINGS.map(([name, line]) => ({
+    name: `length and coding: ${name}`,
+    bytes: post(`${LENGTH}\r\n${line}`, CHUNKED_END),
+  })),
+  ...CODINGS.map(([name, line]) => ({
+    name: `coding and length 4: ${name}`,
+    bytes: post(`${line}\r\nContent-Length: 4`, `5c\r\n${SMUGGLED}\r\n0\r\n\r\n`),
+  })),
+  ...LENGTHS.map(([name, lines]) => ({
+    name: `length: ${name}`,
+    bytes: post(lines, `hello${SMUGGLED.replace('/smuggled', '/next')}`),
+  })),
+  ...CHUNKS.map(([name, body]) => ({
+    name: `chunks: ${name}`,
+    bytes: post('Transfer-Encoding: chunked', body.replaceAll('/smuggled', '/next')),
+  })),
   ...HEADS.map(({ name, bytes }) => ({ name: `head: ${name}`, bytes })),
 ]

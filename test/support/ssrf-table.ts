@@ -131,7 +131,9 @@ const BY_ADDRESS: readonly SsrfRow[] = [
 const BY_NAME: readonly SsrfRow[] = Object.keys(ANSWERS).flatMap((name) => {
   // An answer of public addresses alone is dialled, and refused by the test: the name changes its answer. A name that
   // leads to both at once is refused whole.
-  const isPublicInTurn = (ANSWERS[name] ?? []).some((answer) => answer.every((address) => address === PUBLIC_ADDRESS))
+  const isPublicInTurn = (ANSWERS[name] ?? []).some((answer) =>
+    answer.every((address) => address === PUBLIC_ADDRESS),
+  )
   const row = isPublicInTurn
     ? ({ code: 'connection-refused', dials: [PUBLIC_ADDRESS] } as const)
     : ({ code: 'destination-denied' } as const)

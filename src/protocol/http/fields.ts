@@ -33,7 +33,18 @@ export function fieldValues(rawFields: RawFields, name: string): string[] {
 const NEVER_BY_CONNECTION: ReadonlySet<string> = new Set(['content-length', 'host', 'trailer'])
 
 /** Fields that a trailer section may not hold (RFC 9110 section 6.5.1): they frame, route or authenticate. */
-const NEVER_IN_TRAILERS = ['content-length', 'host', 'trailer', 'authorization', 'cookie', 'content-encoding', 'content-type', 'content-range', 'max-forwards', 'expect']
+const NEVER_IN_TRAILERS = [
+  'content-length',
+  'host',
+  'trailer',
+  'authorization',
+  'cookie',
+  'content-encoding',
+  'content-type',
+  'content-range',
+  'max-forwards',
+  'expect',
+]
 
 /** What of a trailer section goes on. */
 export function endToEndTrailers(rawTrailers: RawFields): string[] {

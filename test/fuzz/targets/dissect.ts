@@ -4,7 +4,11 @@ import { dissectClientHello } from '../../../src/lab/dissect/client-hello.ts'
 import { dissectConnect } from '../../../src/lab/dissect/connect.ts'
 import type { Field } from '../../../src/lab/dissect/field.ts'
 import { dissectHttpRequest, dissectHttpResponse } from '../../../src/lab/dissect/http-head.ts'
-import { readHttpRequests, readHttpResponses, type HttpMessage } from '../../../src/lab/dissect/http-message.ts'
+import {
+  readHttpRequests,
+  readHttpResponses,
+  type HttpMessage,
+} from '../../../src/lab/dissect/http-message.ts'
 import { ja4, ja4Raw } from '../../../src/lab/dissect/ja4.ts'
 import { dissectServerHello } from '../../../src/lab/dissect/server-hello.ts'
 import { dissectSocks } from '../../../src/lab/dissect/socks.ts'
@@ -13,7 +17,14 @@ import { dissectWebSocket } from '../../../src/lab/dissect/websocket.ts'
 import type { Draw } from '../draw.ts'
 import { mixed } from '../mutate.ts'
 import { attempt, promise, type Target } from '../target.ts'
-import { clientHello, httpRequest, httpResponse, serverHello, socksSides, webSocketStream } from './streams.ts'
+import {
+  clientHello,
+  httpRequest,
+  httpResponse,
+  serverHello,
+  socksSides,
+  webSocketStream,
+} from './streams.ts'
 
 interface Found {
   readonly word: string
@@ -44,7 +55,10 @@ function dissector({ name, valid, read, deep }: Dissector): Target {
       let chars = 0
       for (const { name: of, offset, length, value } of found.fields) {
         promise(typeof of === 'string' && typeof value === 'string', 'a field has no name')
-        promise(offset >= 0 && length >= 0 && offset + length <= input.length, 'a field lies outside the stream')
+        promise(
+          offset >= 0 && length >= 0 && offset + length <= input.length,
+          'a field lies outside the stream',
+        )
         chars += value.length
       }
       promise(chars <= TEXT_FACTOR * input.length + 64, 'the fields are much longer than the stream')
@@ -79,7 +93,7 @@ function joined(draw: Draw, client: Uint8Array, server: Uint8Array): Buffer {
 export const dissectTargets: readonly Target[] = [
   dissector({
     name: 'tls-records',
-    valid: (draw) => Buffer.concat([clientHello(draw), serverHello(draw)]),
+    valid: (draw) => Buffer.concat([serverHello(draw), serverHello(draw)]),
     read: (bytes) => {
       const records = [...tlsRecords(bytes)]
       const heldBytes = records.reduce((sum, { fragment }) => sum + fragment.length, 0)
@@ -182,7 +196,9 @@ export const dissectTargets: readonly Target[] = [
     generate: (draw) =>
       joined(
         draw,
-        Buffer.from('CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\nProxy-Authorization: Basic YTpi\r\n\r\n'),
+        Buffer.from(
+          'CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\nProxy-Authorization: Basic YTpi\r\n\r\n',
+        ),
         httpResponse(draw),
       ),
   },

@@ -42,8 +42,8 @@ const SECTIONS = [
 ]
 
 function config(draw: Draw): string {
-  if (draw.below(500) === 0) return draw.pick(['[', '{a: ', '- ', '? ']).repeat(3_000)
-  if (draw.below(500) === 0) return `x: ${'&a [*a, '.repeat(150)}${']'.repeat(150)}`
+  if (draw.below(5_000) === 0) return draw.pick(['[', '{a: ', '- ', '? ']).repeat(3_000)
+  if (draw.below(2_000) === 0) return `x: ${'&a [*a, '.repeat(30)}${']'.repeat(30)}`
   if (draw.below(500) === 0) return `a: &a [1]\nb: [${'*a,'.repeat(150)}]\nc: ${'*a '.repeat(3)}`
   const sections = Array.from({ length: draw.below(3) }, () => draw.pick(SECTIONS))
   return [draw.pick(INBOUNDS), ...sections].join('\n')
@@ -58,7 +58,10 @@ export const configFile: Target = {
     const { value } = outcome
     promise(value.inbounds.length > 0, 'it has no inbound')
     const json = JSON.stringify(value)
-    promise(isDeepStrictEqual(JSON.parse(JSON.stringify(parseConfig(json, 'f.json'))), JSON.parse(json)), 'it does not come back')
+    promise(
+      isDeepStrictEqual(JSON.parse(JSON.stringify(parseConfig(json, 'f.json'))), JSON.parse(json)),
+      'it does not come back',
+    )
     return 'read'
   },
   deep: { words: ['read'], share: 0.05 },
@@ -86,7 +89,10 @@ export const usersFile: Target = {
       promise(hash.length === 32 && salt.length > 0, 'a hash or a salt is none')
       // What scrypt does not take would fail at a user's first sign-in; what costs more would stop everybody's.
       promise(N > 1 && (N & (N - 1)) === 0 && r >= 1 && p >= 1, 'scrypt does not take its cost')
-      promise(128 * N * r <= 256 * 1024 * 1024 && N * r * p <= 2 ** 24, 'scrypt would take too much of the machine')
+      promise(
+        128 * N * r <= 256 * 1024 * 1024 && N * r * p <= 2 ** 24,
+        'scrypt would take too much of the machine',
+      )
     }
     return outcome.value.size > 0 ? 'read' : 'empty'
   },
@@ -99,13 +105,19 @@ const der = (tag: number, ...parts: Uint8Array[]): Buffer => {
   return Buffer.concat([Buffer.from([tag, ...length]), content])
 }
 const ALGORITHM = der(0x30, der(0x06, Buffer.from('2a8648ce3d040302', 'hex')))
-const time = (draw: Draw): Buffer => der(0x17, Buffer.from(`${draw.pick(['24', '25', '49', '50'])}0101000000Z`))
+const time = (draw: Draw): Buffer =>
+  der(0x17, Buffer.from(`${draw.pick(['24', '25', '49', '50'])}0101000000Z`))
 
 /** RFC 5280 section 5.1, unsigned. */
 function revocationList(draw: Draw): Uint8Array {
   const entries = Array.from({ length: draw.below(4) }, () => {
     const critical = der(0x30, der(0x30, der(0x06, draw.bytes(3)), der(0x01, draw.bytes(1)), der(0x04)))
-    return der(0x30, der(0x02, draw.bytes(1 + draw.below(4))), time(draw), draw.chance(10) ? critical : Buffer.alloc(0))
+    return der(
+      0x30,
+      der(0x02, draw.bytes(1 + draw.below(4))),
+      time(draw),
+      draw.chance(10) ? critical : Buffer.alloc(0),
+    )
   })
   const version = draw.chance(90) ? der(0x02, Buffer.from([1])) : Buffer.alloc(0)
   const revoked = entries.length > 0 ? der(0x30, ...entries) : Buffer.alloc(0)

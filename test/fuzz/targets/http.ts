@@ -13,12 +13,31 @@ import type { Draw } from '../draw.ts'
 import { mixedText } from '../mutate.ts'
 import { attempt, promise, type Target } from '../target.ts'
 
-const HOSTS = ['example.org', 'a', '127.0.0.1', '[::1]', '[2001:db8::7]', '0x7f.1', 'xn--bcher-kva.example', '[fe80::1%1]']
+const HOSTS = [
+  'example.org',
+  'a',
+  '127.0.0.1',
+  '[::1]',
+  '[2001:db8::7]',
+  '0x7f.1',
+  'xn--bcher-kva.example',
+  '[fe80::1%1]',
+]
 const PATHS = ['', '/', '/a/b?c=d', '?q', '//x', '/%2e%2e/', '*', '/a b', '/a#f', '/\u00e9']
 const text = (input: Uint8Array): string => Buffer.from(input).toString('latin1')
 
 function authority(draw: Draw): string {
-  const port = draw.pick(['', ':', ':80', ':443', ':65535', ':65536', ':0', ':00080', `:${draw.below(70_000)}`])
+  const port = draw.pick([
+    '',
+    ':',
+    ':80',
+    ':443',
+    ':65535',
+    ':65536',
+    ':0',
+    ':00080',
+    `:${draw.below(70_000)}`,
+  ])
   return `${draw.pick(['', '', '', 'user@'])}${draw.pick(HOSTS)}${port}`
 }
 
@@ -44,7 +63,10 @@ export const httpAuthority: Target = {
 export const httpAbsoluteTarget: Target = {
   name: 'http-absolute-target',
   generate: (draw) =>
-    mixedText(draw, (own) => `${own.pick(['http', 'http', 'HTTP', 'https'])}://${authority(own)}${own.pick(PATHS)}`),
+    mixedText(
+      draw,
+      (own) => `${own.pick(['http', 'http', 'HTTP', 'https'])}://${authority(own)}${own.pick(PATHS)}`,
+    ),
   check(input) {
     const said = text(input)
     const outcome = attempt(['bad-request'], () => parseAbsoluteTarget(said, 'GET'))
@@ -52,18 +74,41 @@ export const httpAbsoluteTarget: Target = {
     const { path, authority: own, destination } = outcome.value
     promise(path.startsWith('/') && !path.includes('#'), 'the path is none')
     promise(said.endsWith(path.slice(1)), 'the path has been changed')
-    promise(own !== '' && said.toLowerCase().startsWith(`http://${own.toLowerCase()}`), 'the authority has been changed')
+    promise(
+      own !== '' && said.toLowerCase().startsWith(`http://${own.toLowerCase()}`),
+      'the authority has been changed',
+    )
     promise(!/[\s@]/.test(own) && destination.host !== '', 'the authority could be read in two ways')
     const star = parseAbsoluteTarget(said, 'OPTIONS').path
     promise(star === path || (star === '*' && path === '/'), 'OPTIONS has another path')
     return 'read'
   },
-  deep: { words: ['read'], share: 0.2 },
+  deep: { words: ['read'], share: 0.1 },
 }
 
 const HOP_BY_HOP = /^(connection|keep-alive|proxy-.*|te|transfer-encoding|upgrade)$/i
-const NAMES = ['Connection', 'Host', 'Content-Length', 'TE', 'Upgrade', 'Keep-Alive', 'Transfer-Encoding', 'X-A', 'x-b']
-const VALUES = ['close', 'X-A', 'x-b, host', 'content-length,te', ', ,', 'keep-alive', '', 'chunked', 'connection']
+const NAMES = [
+  'Connection',
+  'Host',
+  'Content-Length',
+  'TE',
+  'Upgrade',
+  'Keep-Alive',
+  'Transfer-Encoding',
+  'X-A',
+  'x-b',
+]
+const VALUES = [
+  'close',
+  'X-A',
+  'x-b, host',
+  'content-length,te',
+  ', ,',
+  'keep-alive',
+  '',
+  'chunked',
+  'connection',
+]
 
 /** Lines of `name: value`. */
 export const httpFields: Target = {
@@ -79,11 +124,15 @@ export const httpFields: Target = {
     const kept = endToEndFields(raw)
     const pairs = [...fieldPairs(kept)]
     promise(kept.length % 2 === 0 && kept.length <= raw.length, 'there are more fields than before')
-    for (const [name] of pairs) promise(!/^(connection|te|transfer-encoding|upgrade)$/i.test(name), `${name} passes`)
+    for (const [name] of pairs)
+      promise(!/^(connection|te|transfer-encoding|upgrade)$/i.test(name), `${name} passes`)
     const count = (fields: readonly string[], name: RegExp): number =>
       [...fieldPairs(fields)].filter(([field]) => name.test(field)).length
     const framing = /^(content-length|host)$/i
-    promise(count(kept, framing) === count(raw, framing), 'Connection takes a field of framing or routing away')
+    promise(
+      count(kept, framing) === count(raw, framing),
+      'Connection takes a field of framing or routing away',
+    )
     let at = 0
     for (const [name, value] of pairs) {
       while (at < raw.length && !(raw[at] === name && raw[at + 1] === value)) at += 2
@@ -113,14 +162,23 @@ export const basicCredentials: Target = {
     promise(name.length + password.length <= input.length, 'it grows')
     const again = parseBasicCredentials(`Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`)
     // A leading byte order mark is no part of a text, and goes.
-    promise(again?.password === password && (again.name === name || name.startsWith('\ufeff')), 'it does not come back')
+    promise(
+      again?.password === password && (again.name === name || name.startsWith('\ufeff')),
+      'it does not come back',
+    )
     return 'read'
   },
   deep: { words: ['read'], share: 0.2 },
 }
 
 const CODES = Object.keys(ERROR_ANSWERS)
-const SQUID = ['ERR_CONNECT_FAIL 111', 'ERR_DNS_FAIL 0', 'ERR_ACCESS_DENIED 0', 'ERR_CONNECT_FAIL 999', '__proto__']
+const SQUID = [
+  'ERR_CONNECT_FAIL 111',
+  'ERR_DNS_FAIL 0',
+  'ERR_ACCESS_DENIED 0',
+  'ERR_CONNECT_FAIL 999',
+  '__proto__',
+]
 
 /** Status in the first two bytes, then the values of `Sightline-Error` and `X-Squid-Error`, a line each. */
 export const connectAnswer: Target = {
@@ -133,11 +191,17 @@ export const connectAnswer: Target = {
   check(input) {
     const status = (input[0] ?? 0) * 256 + (input[1] ?? 0)
     const [own = '', squid] = text(input.subarray(2)).split('\n')
-    const fields = [...(own === '' ? [] : ['Sightline-Error', own]), ...(squid ? ['X-Squid-Error', squid] : [])]
+    const fields = [
+      ...(own === '' ? [] : ['Sightline-Error', own]),
+      ...(squid ? ['X-Squid-Error', squid] : []),
+    ]
     const code = readConnectAnswer(status, fields)
-    promise((code === undefined) === (status >= 200 && status < 300), 'success is told by another than the status')
+    promise(
+      (code === undefined) === (status >= 200 && status < 300),
+      'success is told by another than the status',
+    )
     if (code === undefined) return 'tunnel'
-    promise(Object.hasOwn(ERROR_ANSWERS, code), `there is no code ${String(code)}`)
+    promise(Object.hasOwn(ERROR_ANSWERS, code), `there is no code ${code}`)
     // What an upstream says of us is never said to our client of them.
     promise(!/^(auth|source|too-many|certificate|rate|quota)/.test(code), `it passes ${code} on`)
     return 'refused'

@@ -41,7 +41,8 @@ export const muxAddress: Target = {
 export const muxFrame: Target = {
   name: 'mux-frame',
   generate(draw) {
-    if (draw.below(2_000) === 0) return Buffer.alloc(MAX_FRAME_BYTES - 1 + draw.below(3), draw.pick([4, 1, 3]))
+    if (draw.below(2_000) === 0)
+      return Buffer.alloc(MAX_FRAME_BYTES - 1 + draw.below(3), draw.pick([4, 1, 3]))
     return mixed(draw, (own) => encodeFrame(frame(own)))
   },
   check(input) {
@@ -67,7 +68,10 @@ export const muxFrameValid: Target = {
     const said = frame(Draw.from(input))
     const read = decodeFrame(encodeFrame(said))
     if (said.type === 'data' && read.type === 'data') {
-      promise(Buffer.from(said.payload).equals(read.payload) && said.stream === read.stream, 'DATA comes back as other')
+      promise(
+        Buffer.from(said.payload).equals(read.payload) && said.stream === read.stream,
+        'DATA comes back as other',
+      )
     } else promise(isDeepStrictEqual(read, said), `${said.type} comes back as ${JSON.stringify(read)}`)
     return said.type
   },

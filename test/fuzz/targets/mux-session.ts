@@ -138,7 +138,10 @@ class End {
     this.session.goaway(code)
     this.#pull(100_000)
     this.session.end(code)
-    promise(this.session.pull() === undefined && this.session.streamCount === 0, 'something outlives the session')
+    promise(
+      this.session.pull() === undefined && this.session.streamCount === 0,
+      'something outlives the session',
+    )
     for (const ear of this.#ears) ear.checkOver()
     // Each frame that came and each act of this end is answered by one frame at most.
     promise(this.#answers <= 2 * this.entries + 8, 'it says more than it was asked')
@@ -150,7 +153,10 @@ class End {
       ear.stream = this.session.open('tcp', SITE, ear)
       this.#ears.push(ear)
     })
-    promise(code !== 'too-many-streams' || this.session.streamCount === this.session.maxStreams, 'there was room')
+    promise(
+      code !== 'too-many-streams' || this.session.streamCount === this.session.maxStreams,
+      'there was room',
+    )
   }
 
   #hear(stream: MuxStream): void {
@@ -250,7 +256,9 @@ function makeInput(draw: Draw, role: Role): Buffer {
       parts.push(u16(ACT | draw.below(0x8000)))
       continue
     }
-    const stream = draw.chance(92) ? 1 + 2 * draw.below(Math.max(1, role === 'client' ? 3 : opened)) : draw.below(9)
+    const stream = draw.chance(92)
+      ? 1 + 2 * draw.below(Math.max(1, role === 'client' ? 3 : opened))
+      : draw.below(9)
     let said: Frame = frame(draw, stream)
     if (role === 'gateway' && (opened === 0 || draw.chance(20))) {
       said = { type: 'open', stream: 1 + 2 * opened, kind: 'tcp', destination: SITE }

@@ -20,7 +20,10 @@ export const proxyHeader: Target = {
     const own = header === undefined ? input : input.subarray(0, header.length)
     for (let left = 4; left > 0; left -= 1) {
       const beginning = read(own.subarray(0, draw.below(Math.max(1, own.length))))
-      promise(beginning.code === undefined && beginning.value === undefined, 'the beginning of a header is refused')
+      promise(
+        beginning.code === undefined && beginning.value === undefined,
+        'the beginning of a header is refused',
+      )
     }
     if (header === undefined) {
       promise(input.length < MAX_HEADER_BYTES, 'more is asked for than a header can have')
@@ -28,7 +31,10 @@ export const proxyHeader: Target = {
     }
     promise(header.length <= Math.min(input.length, MAX_HEADER_BYTES), 'the header is longer than what came')
     const alone = read(own)
-    promise(alone.code === undefined && alone.value?.length === header.length, 'what follows changes the header')
+    promise(
+      alone.code === undefined && alone.value?.length === header.length,
+      'what follows changes the header',
+    )
     if (header.source === undefined) return 'nobody'
     promise(net.isIP(header.source.address) !== 0, 'the source is no address')
     promise(header.source.port >= 0 && header.source.port <= 65_535, 'the port is no port')

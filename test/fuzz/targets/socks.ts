@@ -42,7 +42,10 @@ export const socksHandshake: Target = {
     const whole = play([client], flags)
     promise(isDeepStrictEqual(whole.seen, divided.seen), 'another division into chunks gives other events')
     promise(whole.rest.equals(divided.rest), 'another division into chunks gives other early data')
-    promise(whole.rest.equals(client.subarray(client.length - whole.rest.length)), 'early data is not what was sent')
+    promise(
+      whole.rest.equals(client.subarray(client.length - whole.rest.length)),
+      'early data is not what was sent',
+    )
     return whole.last
   },
   deep: { words: ['request'], share: 0.2 },
@@ -138,9 +141,15 @@ export const socksUdp: Target = {
     const { destination, payload } = value
     const { host, port } = destination
     promise(port >= 1 && port <= 65_535, 'the port is no port')
-    promise(Buffer.from(payload).equals(input.subarray(input.length - payload.length)), 'the payload is another')
+    promise(
+      Buffer.from(payload).equals(input.subarray(input.length - payload.length)),
+      'the payload is another',
+    )
     if (input[3] === 3) {
-      promise(host === Buffer.from(input.subarray(5, 5 + input[4]!)).toString('latin1'), 'the name is another')
+      promise(
+        host === Buffer.from(input.subarray(5, 5 + input[4]!)).toString('latin1'),
+        'the name is another',
+      )
       return 'name'
     }
     const header = Buffer.from(encodeUdpHeader({ address: host, port })).subarray(3)

@@ -25,7 +25,10 @@ export function clientHello(draw: Draw): Buffer {
     build.supportedGroups(...numbers),
     build.keyShare(0x1d, 0x11ec),
   ].slice(0, draw.below(7))
-  const message = build.clientHelloMessage({ ciphers: numbers, extensions: draw.chance(90) ? extensions : undefined })
+  const message = build.clientHelloMessage({
+    ciphers: numbers,
+    extensions: draw.chance(90) ? extensions : undefined,
+  })
   const records = build.records(message, draw.chance(70) ? 0x4000 : 20 + draw.below(60))
   return Buffer.concat([records, draw.bytes(draw.below(6))])
 }
@@ -33,15 +36,17 @@ export function clientHello(draw: Draw): Buffer {
 export function serverHello(draw: Draw): Buffer {
   const keyShare = Buffer.concat([build.u16(51), build.vector16(build.u16(0x1d, 0))])
   const versions = Buffer.concat([build.u16(43), build.vector16(build.u16(0x0304))])
-  const body = Buffer.concat([
+  const hello = Buffer.concat([
     build.u16(0x0303),
     draw.bytes(32),
     build.vector8(draw.bytes(draw.pick([0, 32]))),
     build.u16(0x1301),
     Buffer.from([0]),
-    draw.chance(90) ? build.vector16(Buffer.concat([versions, keyShare].slice(0, draw.below(3)))) : Buffer.alloc(0),
+    draw.chance(90)
+      ? build.vector16(Buffer.concat([versions, keyShare].slice(0, draw.below(3))))
+      : Buffer.alloc(0),
   ])
-  return build.records(build.handshake(2, body), draw.chance(70) ? 0x4000 : 20 + draw.below(40))
+  return build.records(build.handshake(2, hello), draw.chance(70) ? 0x4000 : 20 + draw.below(40))
 }
 
 /** A body and the fields that frame it. */
@@ -53,7 +58,10 @@ function body(draw: Draw): { fields: string; content: string } {
     case 1: {
       const size = content.length.toString(16)
       const chunk = content === '' ? '' : `${size}${draw.pick(['', ';a=b'])}\r\n${content}\r\n`
-      return { fields: 'Transfer-Encoding: chunked\r\n', content: `${chunk}0\r\n${draw.pick(['', 'X: y\r\n'])}\r\n` }
+      return {
+        fields: 'Transfer-Encoding: chunked\r\n',
+        content: `${chunk}0\r\n${draw.pick(['', 'X: y\r\n'])}\r\n`,
+      }
     }
     default:
       return { fields: '', content: '' }
@@ -61,8 +69,7 @@ function body(draw: Draw): { fields: string; content: string } {
 }
 
 function headers(draw: Draw): string {
-  return HEADER_LINES
-    .filter(() => draw.chance(30))
+  return HEADER_LINES.filter(() => draw.chance(30))
     .map((line) => `${line}\r\n`)
     .join('')
 }
@@ -90,9 +97,23 @@ export function socksSides(draw: Draw): [client: Buffer, server: Buffer] {
   }
   const password = draw.chance(50)
   const credentials = password ? [1, 2, 0x61, 0x62, 1, 0x63] : []
-  const host = draw.pick([[1, 1, 2, 3, 4], [3, name.length, ...name], [4, ...draw.bytes(16)]])
+  const host = draw.pick([
+    [1, 1, 2, 3, 4],
+    [3, name.length, ...name],
+    [4, ...draw.bytes(16)],
+  ])
   const client = [5, 2, 0, 2, ...credentials, 5, 1, 0, ...host, 1, 0xbb]
-  const server = [5, password ? 2 : 0, ...(password ? [1, 0] : []), 5, draw.pick([0, 0, 5]), 0, ...host, 0, 80]
+  const server = [
+    5,
+    password ? 2 : 0,
+    ...(password ? [1, 0] : []),
+    5,
+    draw.pick([0, 0, 5]),
+    0,
+    ...host,
+    0,
+    80,
+  ]
   return [Buffer.from(client), Buffer.from(server)]
 }
 
@@ -102,7 +123,11 @@ export function webSocketStream(draw: Draw, isClient: boolean): Buffer {
   const frames: Buffer[] = []
   for (let left = draw.below(4); left > 0; left -= 1) {
     if (draw.chance(30)) {
-      frames.push(webSocketFrame(draw, 0x01, isClient), webSocketFrame(draw, 0x89, isClient), webSocketFrame(draw, 0x80, isClient))
+      frames.push(
+        webSocketFrame(draw, 0x01, isClient),
+        webSocketFrame(draw, 0x89, isClient),
+        webSocketFrame(draw, 0x80, isClient),
+      )
     } else frames.push(webSocketFrame(draw, draw.pick([0x81, 0x82, 0x88, 0x8a]), isClient))
   }
   return Buffer.concat([Buffer.from(head), ...frames])
@@ -112,6 +137,7 @@ function webSocketFrame(draw: Draw, first: number, masked: boolean): Buffer {
   const isControl = (first & 0x08) !== 0
   const payload = draw.bytes(!isControl && draw.chance(10) ? 126 + draw.below(80) : draw.below(20))
   const bit = masked ? 0x80 : 0
-  const length = payload.length < 126 ? [bit | payload.length] : [bit | 126, payload.length >> 8, payload.length & 0xff]
+  const length =
+    payload.length < 126 ? [bit | payload.length] : [bit | 126, payload.length >> 8, payload.length & 0xff]
   return Buffer.concat([Buffer.from([first, ...length]), masked ? draw.bytes(4) : Buffer.alloc(0), payload])
 }

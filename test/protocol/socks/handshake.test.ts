@@ -123,7 +123,9 @@ describe('SocksHandshake', () => {
   it('holds what comes while the password is checked, up to 16 KiB', () => {
     const handshake = new SocksHandshake({ auth: 'password' })
     handshake.push(bytesOf(waiting))
-    handshake.push(Uint8Array.of(...bytesOf('05 01 00 01 01 02 03 04 00 50'), ...new Uint8Array(16 * 1024 - 10)))
+    handshake.push(
+      Uint8Array.of(...bytesOf('05 01 00 01 01 02 03 04 00 50'), ...new Uint8Array(16 * 1024 - 10)),
+    )
     expect(drain(handshake).at(-1)).toBe('request 5 socks5 connect 1.2.3.4 80')
     expect(handshake.rest()).toHaveLength(16 * 1024 - 10)
   })

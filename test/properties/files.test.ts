@@ -1,0 +1,6 @@
+// Files that a person gives: users, revocation lists. The promises
+// stand beside each target in test/fuzz/targets; rule: the seed is printed, and SIGHTLINE_SEED repeats it.
+import { GROUPS } from '../fuzz/targets/all.ts'
+import { testTargets } from './suite.ts'
+
+testTargets('files', GROUPS.files)
