@@ -80,7 +80,8 @@ export function parseUsers(text: string, file: string): Map<string, StoredHash> 
  */
 function isUsable({ N, r, p, salt, hash }: StoredHash): boolean {
   const isPowerOfTwo = N > 1 && Number.isInteger(Math.log2(N))
-  if (!isPowerOfTwo || r < 1 || p < 1 || p + 2 > N || salt.length === 0 || hash.length !== HASH_BYTES) return false
+  if (!isPowerOfTwo || r < 1 || p < 1 || p + 2 > N || salt.length === 0 || hash.length !== HASH_BYTES)
+    return false
   return 128 * N * r <= MAX_CHECK_BYTES && N * r * p <= MAX_CHECK_COST
 }
 
