@@ -42,8 +42,9 @@ export function askSecret(
         else typed.push(key)
       }
     }
-    output.write(prompt)
+    // First, so that what is typed on seeing the prompt is never shown.
     input.setRawMode(true)
+    output.write(prompt)
     input.on('data', onData)
     input.resume()
   })

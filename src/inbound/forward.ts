@@ -5,6 +5,7 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { ERROR_ANSWERS, type ErrorCode } from '../errors.ts'
 import { endToEndFields, endToEndTrailers, fieldValues } from '../protocol/http/fields.ts'
+import { countForward } from '../protocol/http/max-forwards.ts'
 import type { AbsoluteTarget } from '../protocol/http/target.ts'
 import { abort } from '../transport/abort.ts'
 import { splice } from '../transport/splice.ts'
@@ -76,10 +77,15 @@ export function exchange(
     else if (info.statusCode === 103)
       response.writeEarlyHints(info.headers as Record<string, string | string[]>)
   })
-  outgoing.on('response', (incoming) => passResponse(incoming, response))
+  let answer: IncomingMessage | undefined
+  outgoing.on('response', (incoming) => {
+    answer = incoming
+    passResponse(incoming, response)
+  })
   outgoing.on('upgrade', (incoming, near, head) => switchProtocols(incoming, near, head, request, response))
   outgoing.on('error', () => {
-    if (refused) return
+    // What the origin does behind a whole answer concerns its connection, not the answer (RFC 9112 section 6.3).
+    if (refused || answer?.complete === true) return
     if (response.headersSent || request.socket.destroyed) return cutOff(response)
     // The origin may close a kept connection at any moment (RFC 9112 section 9.3.1): asked anew, once each.
     if (outgoing.reusedSocket && !sendsBody && IDEMPOTENT.has(request.method ?? '')) return retry()
@@ -118,7 +124,8 @@ export function hasBody({ rawHeaders }: IncomingMessage): boolean {
 }
 
 function requestFields(request: IncomingMessage, target: AbsoluteTarget, upgrade: boolean): string[] {
-  const fields = ['Host', target.authority, ...endToEndFields(request.rawHeaders, ['host'])]
+  const passing = countForward(request.method ?? 'GET', endToEndFields(request.rawHeaders, ['host']))
+  const fields = ['Host', target.authority, ...passing]
   if (fieldValues(request.rawHeaders, 'transfer-encoding').length > 0)
     fields.push('Transfer-Encoding', 'chunked')
   if (upgrade) fields.push('Connection', 'Upgrade', 'Upgrade', 'websocket')

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ERROR_ANSWERS, GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
 import { fieldValues } from '../protocol/http/fields.ts'
+import { endsHere } from '../protocol/http/max-forwards.ts'
 import { parseAbsoluteTarget, parseAuthority } from '../protocol/http/target.ts'
 import type { Identity, Mode, ProxyRequest } from '../protocol/request.ts'
 import { linkedPair } from '../transport/linked-pair.ts'
@@ -44,6 +45,8 @@ export class HttpInbound {
       maxHeaderSize: headBytes,
       keepAliveTimeout: keepAliveMs,
       requestTimeout: 0,
+      // Missing, it is refused like all else: counted, and with a reference.
+      requireHostHeader: false,
       shouldUpgradeCallback: (request) => isWebSocketUpgrade(request),
     })
     this.#server.on('connect', (request, socket, head) => void this.#connect(request, socket, head))
@@ -136,6 +139,7 @@ export class HttpInbound {
     const connection = this.#headArrived(socket)
     if (head.length > 0) socket.unshift(head)
     try {
+      checkHead(request)
       const destination = parseAuthority(request.url ?? '')
       const identity = await this.#authorize(request, connection)
       if (socket.destroyed) return
@@ -160,11 +164,11 @@ export class HttpInbound {
       if (connection.active === 0) this.#awaitHead(request.socket, this.#context.limits.keepAliveMs)
     })
     try {
-      if (fieldValues(request.rawHeaders, 'host').length > 1)
-        throw new GatewayError('bad-request', { side: 'client' })
+      checkHead(request)
       if (request.url?.startsWith('/') === true) return this.#ofItself(request, response, upgrade)
       const target = parseAbsoluteTarget(request.url ?? '', request.method ?? 'GET')
       const identity = await this.#authorize(request, connection)
+      if (endsHere(request.method ?? 'GET', request.rawHeaders)) return this.#endHere(request, response)
       const gone = new AbortController()
       response.on('close', () => gone.abort())
       const asked = { ...this.#request(request, connection, target.destination, identity), signal: gone.signal }
@@ -206,6 +210,14 @@ export class HttpInbound {
     response.end(method === 'HEAD' ? undefined : answer.body)
   }
 
+  /** Max-Forwards is used up: OPTIONS says that this proxy is there, TRACE would say what the request held. */
+  #endHere(request: IncomingMessage, response: ServerResponse): void {
+    if (request.method !== 'OPTIONS') throw new GatewayError('command-unsupported', { side: 'client' })
+    request.resume()
+    response.writeHead(200, { 'content-length': '0' })
+    response.end()
+  }
+
   #originsOf(connection: Connection): OriginPool {
     if (connection.origins === undefined) {
       connection.origins = new OriginPool()
@@ -229,4 +241,16 @@ export class HttpInbound {
 function isWebSocketUpgrade(request: IncomingMessage): boolean {
   const { upgrade, 'content-length': length, 'transfer-encoding': coding } = request.headers
   return request.method === 'GET' && upgrade?.toLowerCase() === 'websocket' && length === undefined && coding === undefined
+}
+
+/**
+ * What llhttp lets pass: a version that is not HTTP/1 (RFC 9110 section 2.5), two Host fields, or none in HTTP/1.1 (RFC
+ * 9112 section 3.2). CONNECT without one is too usual to refuse. Errors: `bad-request`.
+ */
+function checkHead({ httpVersion, method, rawHeaders }: IncomingMessage): void {
+  const hosts = fieldValues(rawHeaders, 'host').length
+  const mayBeWithout = httpVersion === '1.0' || method === 'CONNECT'
+  const isSpoken = httpVersion === '1.1' || httpVersion === '1.0'
+  if (!isSpoken || hosts > 1 || (hosts === 0 && !mayBeWithout))
+    throw new GatewayError('bad-request', { side: 'client' })
 }

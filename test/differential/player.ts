@@ -76,9 +76,9 @@ class Run {
       case 'read':
         return this.#seen(step.field, step.count, hex)
       case 'reply4':
-        return this.#reply4()
+        return this.#reply4(step.bound)
       case 'reply5':
-        return this.#reply5()
+        return this.#reply5(step.bound)
       case 'echo':
         return this.#echo()
       case 'ending':
@@ -89,6 +89,9 @@ class Run {
         this.#note('origin-ending', await this.#ended(this.#originWire()))
         return true
       case 'dialled':
+        // Where the client was told so, the origin will be, too.
+        if (/^(?:200|0[05] (?:00 00|5a))$/.test(this.outcome['status'] ?? this.outcome['reply'] ?? ''))
+          await this.#origin.changed(() => this.#origin.wires.length > 0, [], ACCEPT_MS)
         this.#note('dialled', String(this.#origin.wires.length))
         return true
       case 'await':
@@ -162,14 +165,17 @@ class Run {
     return wire.ending === 'end' ? 'end' : 'reset'
   }
 
-  async #reply4(): Promise<boolean> {
-    const reply = this.#client.received
-    const isRead = await this.#seen('reply', 8, (taken) => hex(taken.subarray(0, 2)))
-    if (isRead && reply[1] === 90) await this.#bound(reply.subarray(4, 8), reply.readUInt16BE(2))
+  async #reply4(shows: boolean): Promise<boolean> {
+    let reply: Buffer = Buffer.alloc(8)
+    const isRead = await this.#seen('reply', 8, (taken) => {
+      reply = taken
+      return hex(taken.subarray(0, 2))
+    })
+    if (shows && reply[1] === 90) await this.#bound(reply.subarray(4, 8), reply.readUInt16BE(2))
     return isRead
   }
 
-  async #reply5(): Promise<boolean> {
+  async #reply5(shows: boolean): Promise<boolean> {
     const wire = this.#client
     const addressLength = (): number => {
       const [type, nameLength = 0] = wire.received.subarray(3)
@@ -179,7 +185,7 @@ class Run {
     const length = 6 + addressLength()
     const reply = wire.received
     const isRead = await this.#seen('reply', length, (taken) => hex(taken.subarray(0, 3)))
-    if (isRead && reply[1] === 0) await this.#bound(reply.subarray(4, length - 2), reply.readUInt16BE(length - 2))
+    if (shows && isRead && reply[1] === 0) await this.#bound(reply.subarray(4, length - 2), reply.readUInt16BE(length - 2))
     return isRead
   }
 

@@ -8,7 +8,8 @@ export type Message = { readonly text: string } | { readonly hex: string }
 export type Step =
   | { readonly kind: 'send' | 'drip' | 'origin-send' | 'origin-drip'; readonly what: Message }
   | { readonly kind: 'fin' | 'reset' | 'origin-fin' | 'origin-reset' | 'origin-accept' }
-  | { readonly kind: 'echo' | 'reply5' | 'reply4' | 'ending' | 'origin-ending' | 'dialled' }
+  | { readonly kind: 'echo' | 'ending' | 'origin-ending' | 'dialled' }
+  | { readonly kind: 'reply5' | 'reply4'; readonly bound: boolean }
   | { readonly kind: 'read'; readonly field: string; readonly count: number }
   | { readonly kind: 'await' | 'origin-await'; readonly field: string; readonly text: string }
   | { readonly kind: 'answer'; readonly to: string; readonly shows: readonly string[] }
@@ -31,10 +32,13 @@ export const originAccept: Step = { kind: 'origin-accept' }
 
 /** Reads `count` bytes at the client: `field` is their hex. */
 export const read = (field: string, count: number): Step => ({ kind: 'read', field, count })
-/** Reads a SOCKS5 reply: `reply` is VER REP RSV, `bound` is its address as the origin knows it. */
-export const reply5: Step = { kind: 'reply5' }
-/** Reads a SOCKS4 reply. */
-export const reply4: Step = { kind: 'reply4' }
+/** Reads a SOCKS5 reply: `reply` is VER REP RSV. */
+export const reply5: Step = { kind: 'reply5', bound: false }
+/** Reads a SOCKS4 reply: `reply` is VN CD. */
+export const reply4: Step = { kind: 'reply4', bound: false }
+/** The same, and `bound` is the address in a reply that grants, as the origin knows it. */
+export const boundReply5: Step = { kind: 'reply5', bound: true }
+export const boundReply4: Step = { kind: 'reply4', bound: true }
 /** Sends `ping` through to the origin, and `pong` back: `echo`. */
 export const echo: Step = { kind: 'echo' }
 /** How the proxy ended its direction towards the client: end, reset, or open. */

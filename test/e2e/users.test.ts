@@ -9,7 +9,7 @@ import { askSecret } from '../../src/cli/secret.ts'
 import { eventually } from '../support/eventually.ts'
 import { get, serve, sightline, type SightlineProcess } from '../support/gateway-process.ts'
 import { sum } from '../support/metrics.ts'
-import { isMissing, run } from '../support/programs.ts'
+import { isMissing, start } from '../support/programs.ts'
 import { tempDir, type TempDir } from '../support/temp-dir.ts'
 import { startRawOrigin, Wire, type RawOrigin } from '../support/wire.ts'
 
@@ -68,15 +68,28 @@ describe('sightline user', () => {
 
   it.skipIf(isMissing('script'))('asks twice at a terminal and shows nothing (needs script)', async () => {
     const main = new URL('../../src/main.ts', import.meta.url).pathname
-    const add = async (name: string, typed: string): Promise<{ code: number | null; shown: string }> => {
+    const add = async (
+      name: string,
+      ...typed: readonly string[]
+    ): Promise<{ code: number | null; shown: string }> => {
       const command = `${process.execPath} ${main} user add ${name} --file ${file}`
-      const { code, stdout } = await run('script', ['-qec', command, '/dev/null'], { input: typed })
-      return { code, shown: stdout.toString() }
+      const child = start('script', ['-qec', command, '/dev/null'])
+      const closed = once(child, 'close') as Promise<[number | null]>
+      const left = [...typed]
+      let shown = ''
+      child.stdout?.on('data', (chunk: Buffer) => {
+        shown += chunk.toString()
+        // A person types once there is a prompt.
+        const prompts = shown.match(/password: |once more: /g)?.length ?? 0
+        if (prompts > typed.length - left.length) child.stdin?.write(left.shift() ?? '')
+      })
+      const [code] = await closed
+      return { code, shown }
     }
-    const added = await add('dora', 'hush-1\rhush-1\r')
+    const added = await add('dora', 'hush-1\r', 'hush-1\r')
     expect(added.code).toBe(0)
     expect(added.shown).toMatch(/password: \s+once more: \s+added in /)
-    const differs = await add('ed', 'hush-1\rhush-2\r')
+    const differs = await add('ed', 'hush-1\r', 'hush-2\r')
     expect(differs.code).toBe(1)
     expect(differs.shown).toContain('error: the two passwords differ')
     expect((await add('fred', '\u0003')).code).toBe(130)
