@@ -150,7 +150,11 @@ const CODE_BY_ERRNO: Readonly<Record<string, ErrorCode>> = {
  * Gives any thrown value a code: a GatewayError stays as it is, an errno is looked up, all else is
  * `fallback`. Shapes a system error never reach a peer, only its code does.
  */
-export function toGatewayError(thrown: unknown, side: ErrorSide, fallback: ErrorCode = 'internal-error'): GatewayError {
+export function toGatewayError(
+  thrown: unknown,
+  side: ErrorSide,
+  fallback: ErrorCode = 'internal-error',
+): GatewayError {
   if (thrown instanceof GatewayError) return thrown
   const errno = typeof thrown === 'object' && thrown !== null && 'code' in thrown ? String(thrown.code) : ''
   return new GatewayError(CODE_BY_ERRNO[errno] ?? fallback, { side, cause: thrown })

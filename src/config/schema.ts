@@ -11,23 +11,28 @@ const listen = z
   })
   .describe('Address and port, as 127.0.0.1:3128 or [::1]:3128; port 0 takes any free one')
 
-const cidr = z
-  .string()
-  .refine((text) => parseCidr(text) !== undefined, { error: 'not a range of addresses; write it as 10.0.0.0/8 or ::1/128' })
+const cidr = z.string().refine((text) => parseCidr(text) !== undefined, {
+  error: 'not a range of addresses; write it as 10.0.0.0/8 or ::1/128',
+})
 
 const path = z.string().min(1)
-const milliseconds = z.int().min(1).max(86_400_000 * 7)
+const milliseconds = z
+  .int()
+  .min(1)
+  .max(86_400_000 * 7)
 const bytes = z.int().min(0)
 
 const tlsSchema = z.strictObject({
   certificate: path.describe('PEM file: the certificate of this listener'),
   key: path.describe('PEM file: its private key'),
-  clientAuthority: path.optional().describe('PEM file: ask for, and require, a client certificate of this authority'),
+  clientAuthority: path
+    .optional()
+    .describe('PEM file: ask for, and require, a client certificate of this authority'),
   clientCertificate: z
     .enum(['required', 'optional'])
     .default('required')
     .describe('optional: a client may come without one; on http only'),
-  revocationList: path.optional().describe('The authority\'s revocation list'),
+  revocationList: path.optional().describe("The authority's revocation list"),
 })
 
 const authSchema = z.strictObject({
@@ -55,7 +60,9 @@ const inboundSchema = z.strictObject({
     .array(cidr)
     .min(1)
     .optional()
-    .describe('Balancers that send a PROXY header (v1 or v2) before all else; from any other address none is believed'),
+    .describe(
+      'Balancers that send a PROXY header (v1 or v2) before all else; from any other address none is believed',
+    ),
   outbound: z.string().default('direct').describe('Name of the outbound that dials'),
 })
 
@@ -67,10 +74,15 @@ const directSchema = z.strictObject({
 const tunnelSchema = z.strictObject({
   type: z.literal('tunnel'),
   url: z.url({ protocol: /^wss$/, error: 'not a tunnel address; write it as wss://host:8443/tunnel' }),
-  certificate: path.optional().describe('PEM file: this client\'s certificate'),
+  certificate: path.optional().describe("PEM file: this client's certificate"),
   key: path.optional(),
-  connections: z.int().min(1).max(16).default(1).describe('Connections to the gateway that share the streams'),
-  authority: path.describe('PEM file: the authority that the gateway\'s certificate must come from'),
+  connections: z
+    .int()
+    .min(1)
+    .max(16)
+    .default(1)
+    .describe('Connections to the gateway that share the streams'),
+  authority: path.describe("PEM file: the authority that the gateway's certificate must come from"),
 })
 
 function proxyUrl(type: ProxyType): z.ZodString {
@@ -87,15 +99,21 @@ const upstreamUser = {
 
 const socksSchema = z.strictObject({
   type: z.literal('socks'),
-  url: proxyUrl('socks').describe('Upstream proxy: socks5h:// and socks4a:// hand names on, socks5:// looks them up here'),
+  url: proxyUrl('socks').describe(
+    'Upstream proxy: socks5h:// and socks4a:// hand names on, socks5:// looks them up here',
+  ),
   ...upstreamUser,
 })
 
 const httpSchema = z.strictObject({
   type: z.literal('http'),
-  url: proxyUrl('http').describe('Upstream proxy, asked by CONNECT: http://host:3128, or https:// for TLS to it'),
+  url: proxyUrl('http').describe(
+    'Upstream proxy, asked by CONNECT: http://host:3128, or https:// for TLS to it',
+  ),
   ...upstreamUser,
-  authority: path.optional().describe('PEM file: the authority of its certificate; default those that Node knows'),
+  authority: path
+    .optional()
+    .describe('PEM file: the authority of its certificate; default those that Node knows'),
 })
 
 const outboundSchema = z.discriminatedUnion('type', [directSchema, tunnelSchema, socksSchema, httpSchema])
@@ -113,7 +131,9 @@ const egressSchema = z.strictObject({
   identities: z
     .record(z.string().min(1), z.strictObject(egressRules))
     .default({})
-    .describe('By user or certificate name: rules beside the general ones; a deny of either beats an allow of either'),
+    .describe(
+      'By user or certificate name: rules beside the general ones; a deny of either beats an allow of either',
+    ),
 })
 
 /** An address, or an address with a port; no name, which would have to be looked up first. */
@@ -130,9 +150,19 @@ const dnsSchema = z
   .strictObject({
     servers: z.array(dnsServer).min(1).optional().describe('DNS servers to ask; default those of the system'),
     timeoutMs: milliseconds.default(5_000).describe('One look-up, all tries together'),
-    cacheEntries: z.int().min(0).max(1_000_000).default(10_000).describe('Names that are remembered; 0 remembers none'),
+    cacheEntries: z
+      .int()
+      .min(0)
+      .max(1_000_000)
+      .default(10_000)
+      .describe('Names that are remembered; 0 remembers none'),
     minTtlMs: z.int().min(0).max(3_600_000).default(0).describe('An answer is kept at least so long'),
-    maxTtlMs: z.int().min(0).max(86_400_000).default(300_000).describe('An answer is kept no longer than this'),
+    maxTtlMs: z
+      .int()
+      .min(0)
+      .max(86_400_000)
+      .default(300_000)
+      .describe('An answer is kept no longer than this'),
   })
   .refine(({ minTtlMs, maxTtlMs }) => minTtlMs <= maxTtlMs, {
     error: 'is more than maxTtlMs; give the smaller one here',
@@ -141,21 +171,56 @@ const dnsSchema = z
 
 const limitsSchema = z.strictObject({
   connections: z.int().min(1).default(8_000).describe('Client connections at once, over all inbounds'),
-  connectionsPerSource: z.int().min(1).default(6_000).describe('Of these, from one source: an IPv4 address or an IPv6 /64'),
-  connectionsPerIdentity: z.int().min(1).default(4_096).describe('Streams, requests and associations at once of one user or certificate'),
+  connectionsPerSource: z
+    .int()
+    .min(1)
+    .default(6_000)
+    .describe('Of these, from one source: an IPv4 address or an IPv6 /64'),
+  connectionsPerIdentity: z
+    .int()
+    .min(1)
+    .default(4_096)
+    .describe('Streams, requests and associations at once of one user or certificate'),
   sessionsPerIdentity: z.int().min(1).default(64).describe('Tunnel sessions at once of one certificate'),
-  newConnectionsPerSecond: z.int().min(0).default(10_000).describe('New client connections a second in all; 0 sets no limit'),
-  newConnectionsPerSourcePerSecond: z.int().min(0).default(5_000).describe('Of these, from one source; 0 sets no limit'),
-  bytesPerSecondPerIdentity: bytes.default(0).describe('In each direction, for one user or certificate; 0 sets no limit'),
-  bytesPerDayPerIdentity: bytes.default(0).describe('In both directions together, from midnight to midnight UTC; 0 sets no limit'),
+  newConnectionsPerSecond: z
+    .int()
+    .min(0)
+    .default(10_000)
+    .describe('New client connections a second in all; 0 sets no limit'),
+  newConnectionsPerSourcePerSecond: z
+    .int()
+    .min(0)
+    .default(5_000)
+    .describe('Of these, from one source; 0 sets no limit'),
+  bytesPerSecondPerIdentity: bytes
+    .default(0)
+    .describe('In each direction, for one user or certificate; 0 sets no limit'),
+  bytesPerDayPerIdentity: bytes
+    .default(0)
+    .describe('In both directions together, from midnight to midnight UTC; 0 sets no limit'),
   streamsPerTunnel: z.int().min(1).max(65_536).default(1_024),
   headBytes: z.int().min(1_024).max(1_048_576).default(32_768).describe('Largest HTTP head'),
   handshakeMs: milliseconds.default(10_000).describe('From accept to a complete request'),
   dialMs: milliseconds.default(10_000).describe('From the request to a connected upstream'),
   idleMs: milliseconds.default(600_000).describe('A relay in which nothing moves'),
-  lifetimeMs: z.int().min(0).max(86_400_000 * 7).default(0).describe('A relay or an association, whatever moves in it; 0 sets no limit'),
-  udpAssociations: z.int().min(0).max(16_384).default(256).describe('UDP associations at once; 0 serves none'),
-  udpDestinations: z.int().min(1).max(65_536).default(256).describe('Destinations of one UDP association at once'),
+  lifetimeMs: z
+    .int()
+    .min(0)
+    .max(86_400_000 * 7)
+    .default(0)
+    .describe('A relay or an association, whatever moves in it; 0 sets no limit'),
+  udpAssociations: z
+    .int()
+    .min(0)
+    .max(16_384)
+    .default(256)
+    .describe('UDP associations at once; 0 serves none'),
+  udpDestinations: z
+    .int()
+    .min(1)
+    .max(65_536)
+    .default(256)
+    .describe('Destinations of one UDP association at once'),
   udpIdleMs: milliseconds.default(120_000).describe('A UDP association in which nothing moves'),
   keepAliveMs: milliseconds.default(30_000).describe('An HTTP client connection between two requests'),
 })
@@ -186,7 +251,11 @@ export const configSchema = z
   .superRefine((config, context) => {
     config.inbounds.forEach((inbound, index) => {
       for (const problem of inboundProblems(inbound, config.outbounds)) {
-        context.addIssue({ code: 'custom', path: ['inbounds', index, ...problem.path], message: problem.message })
+        context.addIssue({
+          code: 'custom',
+          path: ['inbounds', index, ...problem.path],
+          message: problem.message,
+        })
       }
     })
     const { admin } = config
@@ -196,13 +265,21 @@ export const configSchema = z
       context.addIssue({ code: 'custom', path: ['admin', 'listen'], message })
     }
     for (const [name, outbound] of Object.entries(config.outbounds)) {
-      if (outbound.type === 'tunnel' && (outbound.certificate === undefined) !== (outbound.key === undefined)) {
+      if (
+        outbound.type === 'tunnel' &&
+        (outbound.certificate === undefined) !== (outbound.key === undefined)
+      ) {
         const message = 'certificate and key go together: give both or neither'
         context.addIssue({ code: 'custom', path: ['outbounds', name], message })
       }
       if (outbound.type === 'socks' || outbound.type === 'http') {
         const problem = upstreamProblem(outbound, outbound.type)
-        if (problem !== undefined) context.addIssue({ code: 'custom', path: ['outbounds', name, problem.key], message: problem.message })
+        if (problem !== undefined)
+          context.addIssue({
+            code: 'custom',
+            path: ['outbounds', name, problem.key],
+            message: problem.message,
+          })
       }
     }
   })
@@ -223,7 +300,10 @@ function inboundProblems(inbound: InboundConfig, outbounds: Config['outbounds'])
   const problems: Problem[] = []
   const add = (where: string[], message: string): void => void problems.push({ path: where, message })
   if (!Object.hasOwn(outbounds, inbound.outbound)) {
-    add(['outbound'], `no outbound has the name "${inbound.outbound}"; there are: ${Object.keys(outbounds).join(', ')}`)
+    add(
+      ['outbound'],
+      `no outbound has the name "${inbound.outbound}"; there are: ${Object.keys(outbounds).join(', ')}`,
+    )
   }
   if (inbound.type === 'tunnel' && inbound.tls?.clientAuthority === undefined) {
     add(['tls'], 'a tunnel needs tls with certificate, key and clientAuthority')
@@ -232,7 +312,10 @@ function inboundProblems(inbound: InboundConfig, outbounds: Config['outbounds'])
     add(['tls'], `tls goes with type http or tunnel, not ${inbound.type}`)
   }
   if (inbound.tls?.clientCertificate === 'optional' && inbound.type !== 'http') {
-    add(['tls', 'clientCertificate'], 'optional goes with type http; a tunnel knows its clients by certificate')
+    add(
+      ['tls', 'clientCertificate'],
+      'optional goes with type http; a tunnel knows its clients by certificate',
+    )
   }
   if (inbound.tls?.revocationList !== undefined && inbound.tls.clientAuthority === undefined) {
     add(['tls', 'revocationList'], 'a revocation list needs clientAuthority beside it')

@@ -7,8 +7,7 @@ import { GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
 import type { InboundContext } from '../inbound/context.ts'
 import { Inbound, modeOf } from '../inbound/inbound.ts'
 import type { SettingsFacts } from '../inbound/settings-facts.ts'
-import { DirectOutbound } from '../outbound/direct.ts'
-import type { DialRequest, Outbound } from '../outbound/outbound.ts'
+import type { Outbound } from '../outbound/outbound.ts'
 import { TunnelOutbound, type TunnelState } from '../outbound/tunnel.ts'
 import { UpstreamOutbound } from '../outbound/upstream.ts'
 import { parseEgressRules } from '../policy/egress.ts'
@@ -17,14 +16,16 @@ import type { AssociationRequest } from '../protocol/association.ts'
 import type { AskedRequest, BoundAddress, Mode, ProxyRequest } from '../protocol/request.ts'
 import { IdleSweep } from '../transport/deadline.ts'
 import { DnsResolver } from '../transport/dns-resolver.ts'
-import { namesFrom, type Lookup, type Names, type Resolve } from '../transport/resolve.ts'
+import { namesFrom, type Names, type Resolve } from '../transport/resolve.ts'
 import { Associations, serveAssociation, type AssociationHost } from './association.ts'
 import { serveRequest, streamFacts, type ConnectionHost } from './connection.ts'
 import { Admission } from './admission.ts'
-import { readServerCredentials, readTunnelCredentials, readUpstreamServer, readUpstreamServers } from './credentials.ts'
+import { readServerCredentials } from './credentials.ts'
 import { IdentityLimits } from './limits.ts'
 import { EgressGuard } from './egress-guard.ts'
+import type { LabHooks } from './lab-hooks.ts'
 import type { Observer } from './observer.ts'
+import { Outbounds } from './outbounds.ts'
 import { UsersFiles } from './users-files.ts'
 import { SignIns } from './users-sign-in.ts'
 
@@ -40,17 +41,6 @@ export interface GatewayOptions {
   readonly lab?: LabHooks
 }
 
-export interface LabHooks {
-  /** NSS key log lines of the listeners. */
-  readonly onServerKeylog?: (line: Buffer) => void
-  /** NSS key log lines of the tunnel client. */
-  readonly onClientKeylog?: (line: Buffer) => void
-  /** Address that the tunnel client connects from. */
-  readonly tunnelLocalAddress?: string
-  /** A fault to be found: the tunnel without its TLS, on both ends. */
-  readonly tunnelWithoutTls?: boolean
-}
-
 const REFERENCE_BYTES = 6
 
 export class Gateway {
@@ -60,9 +50,7 @@ export class Gateway {
   #egress: EgressGuard
   #names: Names
   #sweep = new IdleSweep()
-  #outbounds = new Map<string, Outbound>()
-  #tunnels: TunnelOutbound[] = []
-  #upstreams = new Map<string, UpstreamOutbound>()
+  #outbounds: Outbounds | undefined
   #inbounds: Inbound[] = []
   #users = UsersFiles.read([])
   #signIns = new SignIns()
@@ -81,7 +69,10 @@ export class Gateway {
       policies: parseEgressRules(options.config.egress),
       observer: options.observer,
       newReference,
-      ownListeners: () => [...this.#inbounds.map((inbound) => inbound.address), ...(options.otherListeners ?? [])],
+      ownListeners: () => [
+        ...this.#inbounds.map((inbound) => inbound.address),
+        ...(options.otherListeners ?? []),
+      ],
     })
     this.#names = this.#newNames(options.config)
     const nowMs = (): number => performance.now()
@@ -93,10 +84,10 @@ export class Gateway {
   static async start(options: GatewayOptions): Promise<Gateway> {
     const gateway = new Gateway(options)
     try {
-      gateway.#composeOutbounds()
+      gateway.#outbounds = gateway.#openOutbounds()
       gateway.#composeInbounds()
       for (const inbound of gateway.#inbounds) await inbound.listen()
-      await Promise.all(gateway.#tunnels.map((tunnel) => tunnel.start()))
+      await gateway.#outbounds.start()
       return gateway
     } catch (thrown) {
       gateway.destroy()
@@ -105,8 +96,16 @@ export class Gateway {
   }
 
   /** The bound address of each inbound, in the order of the config. */
-  get addresses(): ReadonlyArray<{ readonly config: InboundConfig; readonly mode: Mode; readonly address: BoundAddress }> {
-    return this.#inbounds.map((inbound) => ({ config: inbound.config, mode: this.#modeOf(inbound.config), address: inbound.address }))
+  get addresses(): ReadonlyArray<{
+    readonly config: InboundConfig
+    readonly mode: Mode
+    readonly address: BoundAddress
+  }> {
+    return this.#inbounds.map((inbound) => ({
+      config: inbound.config,
+      mode: this.#modeOf(inbound.config),
+      address: inbound.address,
+    }))
   }
 
   get draining(): boolean {
@@ -123,10 +122,7 @@ export class Gateway {
       const users = UsersFiles.read(usersFilesOf(config))
       const credentials = this.#inbounds.map(({ config: { tls } }) => tls && this.#serverCredentials(tls))
       const names = this.#newNames(config)
-      const upstreams = readUpstreamServers(config)
-      const tunnels = Object.values(config.outbounds)
-        .filter((outbound) => outbound.type === 'tunnel')
-        .map(readTunnelCredentials)
+      const reloadOutbounds = this.#outbounds?.prepareReload(config)
       this.#egress.policies = policy
       this.#watchUsers(users)
       this.#names = names
@@ -134,11 +130,7 @@ export class Gateway {
         const fresh = credentials[index]
         if (fresh !== undefined) inbound.reload(fresh)
       })
-      this.#tunnels.forEach((tunnel, index) => {
-        const fresh = tunnels[index]
-        if (fresh !== undefined) tunnel.reload(fresh)
-      })
-      for (const [name, server] of upstreams) this.#upstreams.get(name)?.reload(server)
+      reloadOutbounds?.()
       this.#observer.reloaded('ok')
     } catch (thrown) {
       const error = toGatewayError(thrown, 'self', 'config-invalid')
@@ -153,7 +145,8 @@ export class Gateway {
     for (const inbound of this.#inbounds) inbound.drain()
     let timer: NodeJS.Timeout | undefined
     const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)))
-    if (this.#requests > 0) await Promise.race([new Promise<void>((resolve) => this.#idle.push(resolve)), timeout])
+    if (this.#requests > 0)
+      await Promise.race([new Promise<void>((resolve) => this.#idle.push(resolve)), timeout])
     clearTimeout(timer)
     const finished = this.#requests === 0
     if (finished) for (const inbound of this.#inbounds) inbound.endIdle()
@@ -165,7 +158,7 @@ export class Gateway {
   destroy(): void {
     this.#draining = true
     for (const inbound of this.#inbounds) inbound.destroy()
-    for (const outbound of this.#outbounds.values()) outbound.destroy()
+    this.#outbounds?.destroy()
     this.#names.destroy()
     this.#users.close()
   }
@@ -175,43 +168,18 @@ export class Gateway {
     return resolve === undefined ? new DnsResolver(dns) : namesFrom(resolve)
   }
 
-  #composeOutbounds(): void {
-    const { config, lab } = this.#options
-    const resolve: Resolve = (name, withinMs) => this.#names.resolve(name, withinMs)
-    const lookup: Lookup = (name, withinMs) => this.#names.lookup(name, withinMs)
-    const judge = (request: DialRequest, address: string): void => this.#egress.address(request, address)
-    const judgeAnswer = (request: DialRequest, addresses: readonly string[]): void => this.#egress.answer(request, addresses)
-    const { dialMs, handshakeMs, streamsPerTunnel } = config.limits
-    for (const [name, outbound] of Object.entries(config.outbounds)) {
-      if (outbound.type === 'direct') {
-        this.#outbounds.set(name, new DirectOutbound({ dialMs, resolve, lookup, judge, judgeAnswer, localAddress: outbound.localAddress }))
-        continue
-      }
-      if (outbound.type !== 'tunnel') {
-        const admit = (address: string, port: number): void => this.#egress.upstream(address, port)
-        const upstream = new UpstreamOutbound({ server: readUpstreamServer(outbound), dialMs, resolve, lookup, admit, judge, judgeAnswer })
-        this.#upstreams.set(name, upstream)
-        this.#outbounds.set(name, upstream)
-        continue
-      }
-      const tunnel = new TunnelOutbound({
-        url: lab?.tunnelWithoutTls === true ? outbound.url.replace(/^wss:/, 'ws:') : outbound.url,
-        credentials: readTunnelCredentials(outbound),
-        handshakeMs,
-        dialMs,
-        connections: outbound.connections,
-        maxStreams: streamsPerTunnel,
-        localAddress: lab?.tunnelLocalAddress,
-        onKeylog: lab?.onClientKeylog,
-        random: Math.random,
-        stateChanged: (state) => {
-          this.#observer.tunnelState(state.state, 'error' in state ? state.error.code : undefined)
-          this.#options.onTunnelState?.(state)
-        },
-      })
-      this.#tunnels.push(tunnel)
-      this.#outbounds.set(name, tunnel)
-    }
+  #openOutbounds(): Outbounds {
+    const { config, lab, onTunnelState } = this.#options
+    return new Outbounds({
+      config,
+      lab,
+      egress: this.#egress,
+      names: () => this.#names,
+      stateChanged: (state) => {
+        this.#observer.tunnelState(state.state, 'error' in state ? state.error.code : undefined)
+        onTunnelState?.(state)
+      },
+    })
   }
 
   #composeInbounds(): void {
@@ -239,13 +207,15 @@ export class Gateway {
     }
   }
 
-  #serverCredentials(tls: NonNullable<InboundConfig['tls']>): ReturnType<typeof readServerCredentials> | undefined {
+  #serverCredentials(
+    tls: NonNullable<InboundConfig['tls']>,
+  ): ReturnType<typeof readServerCredentials> | undefined {
     const isTunnel = this.#options.lab?.tunnelWithoutTls === true && tls.clientAuthority !== undefined
     return isTunnel ? undefined : readServerCredentials(tls)
   }
 
   #modeOf(inbound: InboundConfig): Mode {
-    return modeOf(inbound, this.#outbounds.get(inbound.outbound) instanceof TunnelOutbound)
+    return modeOf(inbound, this.#outbounds?.find(inbound.outbound) instanceof TunnelOutbound)
   }
 
   #context(inbound: InboundConfig): InboundContext {
@@ -275,7 +245,7 @@ export class Gateway {
     return {
       own: own.facts,
       listeners: same.flatMap(({ facts }) => facts ?? []),
-      toTunnel: this.#outbounds.get(config.outbound) instanceof TunnelOutbound,
+      toTunnel: this.#outbounds?.find(config.outbound) instanceof TunnelOutbound,
       servesLoopback: allowsLoopback(this.#egress.policies),
       ownsName: (name) => own.ownsName(name),
     }
@@ -295,7 +265,7 @@ export class Gateway {
   }
 
   async #serve(request: ProxyRequest, outboundName: string): Promise<void> {
-    const outbound = this.#outbounds.get(outboundName)
+    const outbound = this.#outbounds?.find(outboundName)
     if (outbound === undefined) throw new GatewayError('internal-error')
     const stay = this.#identities.stay(request.identity)
     const host: ConnectionHost = {
@@ -321,7 +291,7 @@ export class Gateway {
   }
 
   async #associate(request: AssociationRequest, outboundName: string): Promise<void> {
-    const outbound = this.#outbounds.get(outboundName)
+    const outbound = this.#outbounds?.find(outboundName)
     if (outbound === undefined) throw new GatewayError('internal-error')
     // What egress mode `report` has told of this association: each rule once, not each datagram.
     const told = new Set<string>()
@@ -356,7 +326,7 @@ export class Gateway {
 
   /** Another request on a connection that stands: judged and counted as if it were the first. */
   #again(request: AskedRequest, outboundName: string): void {
-    const outbound = this.#outbounds.get(outboundName)
+    const outbound = this.#outbounds?.find(outboundName)
     if (outbound === undefined) throw new GatewayError('internal-error')
     this.#authorize(request, outbound)
     if (this.#config.exposure === 'off' || request.mode === 'tunnel-client') return

@@ -20,7 +20,11 @@ export interface RelayOptions {
 }
 
 /** Resolves when both sides are done: with undefined after two orderly ends, else with what broke them off. */
-export function relay(client: Duplex, upstream: Duplex, options: RelayOptions): Promise<GatewayError | undefined> {
+export function relay(
+  client: Duplex,
+  upstream: Duplex,
+  options: RelayOptions,
+): Promise<GatewayError | undefined> {
   return new Promise((resolve) => new Relay(client, upstream, options, resolve))
 }
 
@@ -86,7 +90,8 @@ class Relay implements Watched {
     from.on('error', (error) => this.#breakOff(toGatewayError(error, side, 'connection-reset')))
     from.on('close', () => {
       // Closed before its end was read, or while the other side still has to write to it.
-      if (!from.readableEnded || !from.writableFinished) this.#breakOff(new GatewayError('connection-reset', { side }))
+      if (!from.readableEnded || !from.writableFinished)
+        this.#breakOff(new GatewayError('connection-reset', { side }))
     })
     if (from.destroyed) this.#breakOff(new GatewayError('connection-reset', { side }))
     else from.resume()

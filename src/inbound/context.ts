@@ -42,6 +42,7 @@ export function refusalHeaders(code: ErrorCode, reference: string): Record<strin
     'sightline-error': code,
     'sightline-reference': reference,
   }
-  if (ERROR_ANSWERS[code].http === 407) headers['proxy-authenticate'] = 'Basic realm="sightline", charset="UTF-8"'
+  if (ERROR_ANSWERS[code].http === 407)
+    headers['proxy-authenticate'] = 'Basic realm="sightline", charset="UTF-8"'
   return headers
 }

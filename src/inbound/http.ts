@@ -58,7 +58,13 @@ export class HttpInbound {
 
   /** Serves one connection. `identity` is what its TLS handshake proved, if anything. */
   serve(socket: Duplex, identity?: Identity): void {
-    const connection: Connection = { identity, gone: new AbortController(), deadline: undefined, active: 0, origins: undefined }
+    const connection: Connection = {
+      identity,
+      gone: new AbortController(),
+      deadline: undefined,
+      active: 0,
+      origins: undefined,
+    }
     this.#connections.set(socket, connection)
     socket.on('close', () => {
       clearTimeout(connection.deadline)
@@ -171,7 +177,10 @@ export class HttpInbound {
       if (endsHere(request.method ?? 'GET', request.rawHeaders)) return this.#endHere(request, response)
       const gone = new AbortController()
       response.on('close', () => gone.abort())
-      const asked = { ...this.#request(request, connection, target.destination, identity), signal: gone.signal }
+      const asked = {
+        ...this.#request(request, connection, target.destination, identity),
+        signal: gone.signal,
+      }
       const { host, port } = target.destination
       exchange(request, response, target, {
         pool: this.#originsOf(connection),
@@ -240,7 +249,12 @@ export class HttpInbound {
 /** Others (h2c, or with a body) are not offered to the origin: then the field concerns this hop alone. */
 function isWebSocketUpgrade(request: IncomingMessage): boolean {
   const { upgrade, 'content-length': length, 'transfer-encoding': coding } = request.headers
-  return request.method === 'GET' && upgrade?.toLowerCase() === 'websocket' && length === undefined && coding === undefined
+  return (
+    request.method === 'GET' &&
+    upgrade?.toLowerCase() === 'websocket' &&
+    length === undefined &&
+    coding === undefined
+  )
 }
 
 /**

@@ -65,6 +65,8 @@ export class Http2Inbound {
     this.#server.once('session', (session) =>
       this.#peers.set(session, { identity, source: sourceOf(socket) }),
     )
+    // HTTP/2 has no half-closed connection: who ends it is gone, and the session would wait for more for ever.
+    socket.once('end', () => socket.destroy())
     this.#server.emit('connection', socket)
   }
 

@@ -177,7 +177,8 @@ export class Inbound {
     })
     if (!isBalancer) return this.#admit(socket, address, place)
     readProxyHeader(socket, this.#host.context.limits.handshakeMs, {
-      read: (source = address) => (this.#isDenied(source) ? this.#deny(socket) : this.#admit(socket, source, place)),
+      read: (source = address) =>
+        this.#isDenied(source) ? this.#deny(socket) : this.#admit(socket, source, place),
       failed: (error) => this.#refuse(socket, error.code),
     })
   }

@@ -67,8 +67,9 @@ export class TunnelInbound {
     })
     this.#http.on('clientError', (_error, socket) => {
       this.#refused('bad-request')
-      socket.end('HTTP/1.1 400 Bad Request\r\nsightline-error: bad-request\r\nconnection: close\r\n\r\n', () =>
-        socket.destroy(),
+      socket.end(
+        'HTTP/1.1 400 Bad Request\r\nsightline-error: bad-request\r\nconnection: close\r\n\r\n',
+        () => socket.destroy(),
       )
     })
   }
@@ -124,7 +125,11 @@ export class TunnelInbound {
     clearTimeout(this.#deadlines.get(socket))
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
     if (request.url !== TUNNEL_PATH || !offered.includes(SUBPROTOCOL) || this.#draining) {
-      const code = this.#draining ? 'shutting-down' : request.url === TUNNEL_PATH ? 'upgrade-required' : 'not-found'
+      const code = this.#draining
+        ? 'shutting-down'
+        : request.url === TUNNEL_PATH
+          ? 'upgrade-required'
+          : 'not-found'
       return this.#refuseUpgrade(socket, code)
     }
     const peer = this.#peers.get(socket)
@@ -158,12 +163,15 @@ export class TunnelInbound {
     const reference = this.#refused(code)
     const body = refusalBody({ code }, reference)
     const answer = `HTTP/1.1 ${ERROR_ANSWERS[code].http} Refused\r\nsightline-error: ${code}\r\n`
-    socket.end(`${answer}sightline-reference: ${reference}\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`)
+    socket.end(
+      `${answer}sightline-reference: ${reference}\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+    )
   }
 
   #serveStream(connection: TunnelConnection, stream: MuxStream, peer: PeerCertificate | undefined): void {
     const { session } = connection
-    if (stream.kind !== 'tcp') return session.refuse(stream, 'command-unsupported', this.#refused('command-unsupported'))
+    if (stream.kind !== 'tcp')
+      return session.refuse(stream, 'command-unsupported', this.#refused('command-unsupported'))
     const gone = new AbortController()
     const socket = new StreamSocket(stream)
     socket.on('error', () => {})

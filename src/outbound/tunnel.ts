@@ -161,7 +161,8 @@ class Slot {
   waitUntilUp(withinMs: number, signal: AbortSignal): Promise<void> {
     if (this.connection !== undefined) return Promise.resolve()
     // What no waiting mends is not waited for.
-    if (!this.#connecting && this.failure !== undefined && FINAL.has(this.failure.code)) return Promise.reject(this.failure)
+    if (!this.#connecting && this.failure !== undefined && FINAL.has(this.failure.code))
+      return Promise.reject(this.failure)
     return new Promise((resolve, reject) => {
       const finish = (): void => {
         clearTimeout(timer)

@@ -7,7 +7,7 @@ import { randomSerial } from './serial.ts'
 import { validityFrom } from './validity.ts'
 import { x509 } from './x509.ts'
 
-export const KEY_ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' } as const
+const KEY_ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' } as const
 export const SIGNING_ALGORITHM = { name: 'ECDSA', hash: 'SHA-256' } as const
 const AUTHORITY_DAYS = 3653
 
