@@ -14,7 +14,7 @@ export function differences(ours: Outcome, theirs: Outcome): string[] {
 /** What is wrong with one case, as sentences; `outcomes` by subject, Sightline's plain listener first. */
 export function judge({ outcome, differs = {} }: Case, outcomes: ReadonlyMap<string, Outcome>): string[] {
   const problems: string[] = []
-  const [[plain = '', ours = {}] = [], ...others] = [...outcomes]
+  const [[plain, ours] = ['nothing', {}], ...others] = [...outcomes]
   for (const field of new Set([...Object.keys(outcome), ...Object.keys(ours)])) {
     if (outcome[field] !== ours[field])
       problems.push(`${plain}: ${field} is ${shown(ours[field])}, recorded is ${shown(outcome[field])}`)
@@ -26,10 +26,13 @@ export function judge({ outcome, differs = {} }: Case, outcomes: ReadonlyMap<str
       problems.push(`${name}: looked at other fields: ${Object.keys(theirs).join(', ')}`)
     for (const field of found) {
       if (!Object.hasOwn(named, field))
-        problems.push(`${name}: ${field} is ${shown(theirs[field])}, ${plain} has ${shown(ours[field])}: fix or justify it`)
+        problems.push(
+          `${name}: ${field} is ${shown(theirs[field])}, ${plain} has ${shown(ours[field])}: fix or justify it`,
+        )
     }
     for (const [field, key] of Object.entries(named)) {
-      if (!found.includes(field)) problems.push(`${name}: ${field} does not differ: ${key} is not needed here`)
+      if (!found.includes(field))
+        problems.push(`${name}: ${field} does not differ: ${key} is not needed here`)
     }
   }
   for (const name of Object.keys(differs)) {
@@ -48,5 +51,7 @@ export function conformanceKeys(text = readFileSync(CONFORMANCE, 'utf8')): strin
 }
 
 export function keysOf(cases: readonly Case[]): string[] {
-  return cases.flatMap(({ differs = {} }) => Object.values(differs).flatMap((fields) => Object.values(fields)))
+  return cases.flatMap(({ differs = {} }) =>
+    Object.values(differs).flatMap((fields) => Object.values(fields)),
+  )
 }

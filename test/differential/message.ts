@@ -25,7 +25,7 @@ function hexToken(token: string, { port, closed }: Places): Buffer {
   return Buffer.from(pair.repeat(Number(times)), 'hex')
 }
 
-export function fill(text: string, { port, closed }: Places): string {
+function fill(text: string, { port, closed }: Places): string {
   return text
     .replaceAll('$ORIGIN6', `[::1]:${port}`)
     .replaceAll('$ORIGIN', `127.0.0.1:${port}`)
@@ -69,7 +69,10 @@ export function readMessage(received: Buffer, { method, ended }: ReadOptions): H
   const whole = { start, fields, trailers: '' }
   const value = (name: string): string | undefined => fields.find(([field]) => field === name)?.[1]
   const status = Number(start.split(' ')[1])
-  if (method !== undefined && (hasNoBody(status) || method === 'HEAD' || (method === 'CONNECT' && status < 300)))
+  if (
+    method !== undefined &&
+    (hasNoBody(status) || method === 'HEAD' || (method === 'CONNECT' && status < 300))
+  )
     return { ...whole, framing: 'none', body: '', size: bodyAt }
   if (/chunked/i.test(value('transfer-encoding') ?? '')) {
     const chunks = readChunks(text, bodyAt)
@@ -78,7 +81,9 @@ export function readMessage(received: Buffer, { method, ended }: ReadOptions): H
   const length = value('content-length')
   if (length !== undefined) {
     const size = bodyAt + Number(length)
-    return received.length < size ? undefined : { ...whole, framing: 'length', body: text.slice(bodyAt, size), size }
+    return received.length < size
+      ? undefined
+      : { ...whole, framing: 'length', body: text.slice(bodyAt, size), size }
   }
   if (method === undefined) return { ...whole, framing: 'none', body: '', size: bodyAt }
   return ended ? { ...whole, framing: 'end', body: text.slice(bodyAt), size: text.length } : undefined
@@ -90,7 +95,7 @@ function hasNoBody(status: number): boolean {
 
 function readChunks(text: string, from: number): Pick<HttpMessage, 'body' | 'trailers' | 'size'> | undefined {
   let body = ''
-  for (let at = from; ; ) {
+  for (let at = from; ;) {
     const lineEnd = text.indexOf('\r\n', at)
     if (lineEnd < 0) return undefined
     const size = Number.parseInt(text.slice(at, lineEnd), 16)

@@ -137,7 +137,8 @@ async function authArgs(name: PeerName, dir: TempDir): Promise<readonly string[]
 
 function collect(child: ChildProcess): () => string {
   let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => (said += chunk.toString()))
   return () => said.trim()
 }
 

@@ -185,7 +185,8 @@ class Run {
     const length = 6 + addressLength()
     const reply = wire.received
     const isRead = await this.#seen('reply', length, (taken) => hex(taken.subarray(0, 3)))
-    if (shows && isRead && reply[1] === 0) await this.#bound(reply.subarray(4, length - 2), reply.readUInt16BE(length - 2))
+    if (shows && isRead && reply[1] === 0)
+      await this.#bound(reply.subarray(4, length - 2), reply.readUInt16BE(length - 2))
     return isRead
   }
 
@@ -227,7 +228,10 @@ class Run {
     const how = await this.#until(() => (message ??= next()) !== undefined, [wire])
     if (message === undefined) {
       const status = /^HTTP\/1\.\d (\d+)/.exec(wire.text)?.[1]
-      this.#note('status', status !== undefined ? `${status} cut off: ${how}` : how === 'silent' ? how : 'gone')
+      this.#note(
+        'status',
+        status !== undefined ? `${status} cut off: ${how}` : how === 'silent' ? how : 'gone',
+      )
       return false
     }
     wire.take(message.size)
@@ -268,7 +272,8 @@ class Run {
       const field = `${prefix}.${show.replace('?', '')}`
       if (show === 'body' || show === 'framing' || show === 'trailers') this.#note(field, message[show])
       else if (show === 'version') this.#note(field, /HTTP\/(1\.\d)/.exec(message.start)?.[1] ?? '')
-      else if (show.endsWith('?')) this.#note(field, values(show.slice(0, -1)).length > 0 ? 'there' : 'absent')
+      else if (show.endsWith('?'))
+        this.#note(field, values(show.slice(0, -1)).length > 0 ? 'there' : 'absent')
       else this.#note(field, values(show).join(' | ') || 'absent')
     }
   }

@@ -8,6 +8,7 @@ import { programOf, startPeer, type Peer } from './peers.ts'
 import { play } from './player.ts'
 import type { Case, Outcome, PeerName } from './script.ts'
 import { startSightline, type Family, type Sightline } from './sightline.ts'
+import type { Table } from './tables.ts'
 
 const PEERS: Readonly<Record<Family, readonly PeerName[]>> = {
   socks: ['dante', 'microsocks'],
@@ -22,50 +23,61 @@ interface Programs extends AsyncDisposable {
   readonly peers: readonly Peer[]
 }
 
-export function describeTable(title: string, family: Family, cases: readonly Case[]): void {
-  describe(title, () => {
-    const measured = new Map<Case, Promise<ReadonlyMap<string, Outcome>>>()
-    const started: Programs[] = []
-    const runnable = cases.filter((row) => !isMissing(...peersOf(row, family).map((name) => programOf(name).program)))
+/** The programs of a family are started once for all its tables. */
+export function describeTables(tables: readonly Table[]): void {
+  const measured = new Map<Case, Promise<ReadonlyMap<string, Outcome>>>()
+  const started: Programs[] = []
+  const rows = tables.flatMap(({ family, cases }) => cases.map((row) => ({ row, family })))
 
-    beforeAll(async () => {
-      if (runnable.length === 0) return
-      const turns = new Turns(AT_ONCE)
+  beforeAll(async () => {
+    const turns = new Turns(AT_ONCE)
+    for (const family of new Set(tables.map((table) => table.family))) {
       for (const auth of [false, true]) {
-        const rows = runnable.filter((row) => (row.auth ?? false) === auth)
-        if (rows.length === 0) continue
-        const programs = await startPrograms(family, auth)
-        started.push(programs)
-        for (const row of rows) {
-          const outcomes = turns.run(() => measure(row, family, programs))
-          // It is the case's own test that fails.
+        const asked = rows.filter((row) => row.family === family && (row.row.auth ?? false) === auth)
+        const runnable = asked.filter(({ row }) => !isSkipped(row, family))
+        if (runnable.length === 0) continue
+        const programs = startPrograms(family, auth)
+        // It is each case's own test that fails.
+        await programs.then((running) => started.push(running)).catch(() => {})
+        for (const { row } of runnable) {
+          const outcomes = turns.run(async () => measure(row, family, await programs))
           outcomes.catch(() => {})
           measured.set(row, outcomes)
         }
       }
-    })
-    afterAll(async () => {
-      await Promise.allSettled(measured.values())
-      for (const programs of started) await programs[Symbol.asyncDispose]()
-    })
-
-    for (const row of cases) {
-      const needs = peersOf(row, family).map((name) => programOf(name).package)
-      it.skipIf(!runnable.includes(row))(`${row.name} (needs ${needs.join(' and ')})`, { timeout: TIMEOUT_MS }, async () => {
-        const outcomes = await measured.get(row)
-        expect(outcomes).toBeDefined()
-        expect(judge(row, outcomes ?? new Map<string, Outcome>())).toEqual([])
-      })
     }
-  })
+  }, TIMEOUT_MS)
+  afterAll(async () => {
+    await Promise.allSettled(measured.values())
+    for (const programs of started) await programs[Symbol.asyncDispose]()
+  }, TIMEOUT_MS)
+
+  for (const { title, family, cases } of tables) {
+    describe(`${title}, by ${family}`, () => {
+      for (const row of cases) {
+        const needs = peersOf(row, family).map((name) => programOf(name).package)
+        it.skipIf(isSkipped(row, family))(
+          `${row.name} (needs ${needs.join(' and ')})`,
+          { timeout: TIMEOUT_MS },
+          async () => {
+            expect(judge(row, (await measured.get(row)) ?? new Map<string, Outcome>())).toEqual([])
+          },
+        )
+      }
+    })
+  }
 }
 
-export function peersOf(row: Case, family: Family): readonly PeerName[] {
+function isSkipped(row: Case, family: Family): boolean {
+  return isMissing(...peersOf(row, family).map((name) => programOf(name).program))
+}
+
+function peersOf(row: Case, family: Family): readonly PeerName[] {
   return row.peers ?? PEERS[family]
 }
 
 /** Every program of a family. Whoever starts them ends them. */
-export async function startPrograms(family: Family, auth: boolean): Promise<Programs> {
+async function startPrograms(family: Family, auth: boolean): Promise<Programs> {
   const sightline = await startSightline(family, auth)
   const peers: Peer[] = []
   const dispose = async (): Promise<void> => {
@@ -85,7 +97,7 @@ export async function startPrograms(family: Family, auth: boolean): Promise<Prog
 }
 
 /** What each program did with one case, Sightline's plain listener first. */
-export async function measure(
+async function measure(
   row: Case,
   family: Family,
   { sightline, peers }: Programs,

@@ -90,7 +90,9 @@ export class TwinOrigin implements AsyncDisposable {
     for (const socket of this.#holders) socket.destroy()
     for (const { socket } of this.wires) socket.destroy()
     await Promise.all(
-      this.#servers.map((server) => new Promise((resolve) => server.listening ? server.close(resolve) : resolve(undefined))),
+      this.#servers.map(
+        (server) => new Promise((resolve) => (server.listening ? server.close(resolve) : resolve(undefined))),
+      ),
     )
   }
 }

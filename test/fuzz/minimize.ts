@@ -5,7 +5,9 @@ import os from 'node:os'
 import path from 'node:path'
 import type { Target } from './target.ts'
 
-const MAX_TRIES = 20_000
+/** Bytes of all tries together: some seconds, however long the input is. */
+const MAX_TRIED_BYTES = 50_000_000
+const TRY_COST_BYTES = 1_000
 /** Longer inputs are written to a file: a command line has an end, and so has a reader's patience. */
 const MAX_SHOWN_BYTES = 1_024
 
@@ -22,23 +24,23 @@ export function failureOf(target: Target, input: Uint8Array): string | undefined
 /** A smaller input that fails as well, if perhaps in another way: pieces left out, then bytes made 0. */
 export function minimize(target: Target, input: Uint8Array): Uint8Array {
   let least = input
-  let tries = 0
-  const fails = (candidate: Uint8Array): boolean => {
-    tries += 1
-    if (tries > MAX_TRIES || failureOf(target, candidate) === undefined) return false
+  let triedBytes = 0
+  const fails = (makeCandidate: () => Uint8Array): boolean => {
+    triedBytes += least.length + TRY_COST_BYTES
+    if (triedBytes > MAX_TRIED_BYTES) return false
+    const candidate = makeCandidate()
+    if (failureOf(target, candidate) === undefined) return false
     least = candidate
     return true
   }
   for (let size = least.length; size >= 1; size = size > 1 ? size >> 1 : 0) {
     for (let at = 0; at < least.length;) {
-      if (!fails(Buffer.concat([least.subarray(0, at), least.subarray(at + size)]))) at += size
+      const from = at
+      if (!fails(() => Buffer.concat([least.subarray(0, from), least.subarray(from + size)]))) at += size
     }
   }
   for (let at = 0; at < least.length; at += 1) {
-    if (least[at] === 0) continue
-    const zeroed = Buffer.from(least)
-    zeroed[at] = 0
-    fails(zeroed)
+    if (least[at] !== 0) fails(() => Buffer.from(least).fill(0, at, at + 1))
   }
   return least
 }

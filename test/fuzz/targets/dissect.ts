@@ -1,6 +1,6 @@
 // The lab's dissectors, which read whatever a capture holds. Promises: `bad-request` at the worst, every field lies in
 // the stream and its text is not much longer than its bytes, and what was read of a beginning stands in the whole.
-import { dissectClientHello } from '../../../src/lab/dissect/client-hello.ts'
+import { dissectClientHello, type ClientHello } from '../../../src/lab/dissect/client-hello.ts'
 import { dissectConnect } from '../../../src/lab/dissect/connect.ts'
 import type { Field } from '../../../src/lab/dissect/field.ts'
 import { dissectHttpRequest, dissectHttpResponse } from '../../../src/lab/dissect/http-head.ts'
@@ -69,11 +69,43 @@ function dissector({ name, valid, read, deep }: Dissector): Target {
   }
 }
 
-const wholeMessages = (messages: readonly HttpMessage[]): Found => ({
-  word: messages.some(({ body }) => body.complete) ? 'whole' : 'cut',
-  fields: messages.flatMap(({ head }) => head.fields),
-  heldBytes: messages.reduce((sum, { body }) => sum + body.bytes.length, 0),
-})
+function wholeMessages(stream: Uint8Array, messages: readonly HttpMessage[]): Found {
+  let end = 0
+  for (const { head, body } of messages) {
+    promise(head.offset >= end && body.end >= head.end && body.end <= stream.length, 'messages overlap')
+    end = head.end
+    let at = 0
+    for (const span of body.spans) {
+      promise(span.at === at && span.offset >= end && span.offset + span.length <= body.end, 'pieces overlap')
+      const there = stream.subarray(span.offset, span.offset + span.length)
+      promise(Buffer.from(there).equals(body.bytes.subarray(at, at + span.length)), 'a body is not what came')
+      at += span.length
+      end = span.offset + span.length
+    }
+    promise(at === body.bytes.length, 'a body has bytes from nowhere')
+    end = body.end
+  }
+  return {
+    word: messages.some(({ body }) => body.complete) ? 'whole' : 'cut',
+    fields: messages.flatMap(({ head }) => head.fields),
+  }
+}
+
+/** The extensions of a hello fill its end exactly, each as long as it says. */
+function checkExtensions({ message, extensions }: Pick<ClientHello, 'message' | 'extensions'>): void {
+  let at = message.length
+  for (const { type, body } of extensions.toReversed()) {
+    at -= 4 + body.length
+    const says = [type >> 8, type & 0xff, body.length >> 8, body.length & 0xff]
+    promise(Buffer.from(says).equals(message.subarray(at, at + 4)), 'an extension is not as long as it says')
+  }
+  if (extensions.length === 0) return
+  const block = message.length - at
+  promise(
+    Buffer.from([block >> 8, block & 0xff]).equals(message.subarray(at - 2, at)),
+    'extensions fill no block',
+  )
+}
 
 /** Two streams in one input: 16 bits of the length of the first. */
 function bothSides<T>(
@@ -96,7 +128,16 @@ export const dissectTargets: readonly Target[] = [
     valid: (draw) => Buffer.concat([serverHello(draw), serverHello(draw)]),
     read: (bytes) => {
       const records = [...tlsRecords(bytes)]
-      const heldBytes = records.reduce((sum, { fragment }) => sum + fragment.length, 0)
+      let heldBytes = 0
+      for (const { offset, end, fragment } of records) {
+        promise(offset === heldBytes && end <= bytes.length, 'a record lies elsewhere')
+        promise(
+          end === offset + 5 + fragment.length &&
+            end === offset + 5 + bytes[offset + 3]! * 256 + bytes[offset + 4]!,
+          'a record is not as long as it says',
+        )
+        heldBytes = end
+      }
       return { word: records.length > 0 ? 'record' : 'none', fields: [], heldBytes }
     },
     deep: { words: ['record'], share: 0.2 },
@@ -107,6 +148,7 @@ export const dissectTargets: readonly Target[] = [
     read: (bytes) => {
       const hello = dissectClientHello(bytes)
       if (hello === undefined) return undefined
+      checkExtensions(hello)
       promise(/^t[0-9s][0-9]?[0-9di]/.test(ja4(hello)) && ja4Raw(hello).length > 10, 'there is no JA4')
       return { word: 'hello', fields: hello.fields, heldBytes: hello.message.length }
     },
@@ -117,7 +159,9 @@ export const dissectTargets: readonly Target[] = [
     valid: serverHello,
     read: (bytes) => {
       const hello = dissectServerHello(bytes)
-      return hello && { word: 'hello', fields: hello.fields, heldBytes: hello.message.length }
+      if (hello === undefined) return undefined
+      checkExtensions(hello)
+      return { word: 'hello', fields: hello.fields, heldBytes: hello.message.length }
     },
     deep: { words: ['hello'], share: 0.2 },
   }),
@@ -142,13 +186,13 @@ export const dissectTargets: readonly Target[] = [
   dissector({
     name: 'http-requests',
     valid: (draw) => Buffer.concat([httpRequest(draw), httpRequest(draw)]),
-    read: (bytes) => wholeMessages(readHttpRequests(bytes)),
+    read: (bytes) => wholeMessages(bytes, readHttpRequests(bytes)),
     deep: { words: ['whole'], share: 0.1 },
   }),
   dissector({
     name: 'http-responses',
     valid: (draw) => Buffer.concat([httpResponse(draw), httpResponse(draw)]),
-    read: (bytes) => wholeMessages(readHttpResponses(bytes)),
+    read: (bytes) => wholeMessages(bytes, readHttpResponses(bytes)),
     deep: { words: ['whole'], share: 0.1 },
   }),
   dissector({

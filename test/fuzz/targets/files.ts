@@ -42,7 +42,7 @@ const SECTIONS = [
 ]
 
 function config(draw: Draw): string {
-  if (draw.below(5_000) === 0) return draw.pick(['[', '{a: ', '- ', '? ']).repeat(3_000)
+  if (draw.below(5_000) === 0) return draw.pick(['[', '{a: ', '- ', '? ']).repeat(draw.pick([400, 3_000]))
   if (draw.below(2_000) === 0) return `x: ${'&a [*a, '.repeat(30)}${']'.repeat(30)}`
   if (draw.below(500) === 0) return `a: &a [1]\nb: [${'*a,'.repeat(150)}]\nc: ${'*a '.repeat(3)}`
   const sections = Array.from({ length: draw.below(3) }, () => draw.pick(SECTIONS))
@@ -133,6 +133,13 @@ export const revocationListFile: Target = {
   check(input) {
     const outcome = attempt(['pki-invalid', 'revocation-list-unusable'], () => readRevocationLists(input))
     if (outcome.code !== undefined) return 'refused'
+    if (input[0] === 0x30) {
+      // What has lost its end must not pass for a shorter list, in which nobody is revoked.
+      const cut = attempt(['pki-invalid', 'revocation-list-unusable'], () =>
+        readRevocationLists(input.subarray(0, input.length - 1 - (input.at(-1)! % input.length))),
+      )
+      promise(cut.code !== undefined, 'a list without its end is taken')
+    }
     for (const { serials, thisUpdate, nextUpdate } of outcome.value) {
       promise(!Number.isNaN(thisUpdate.getTime()) && !Number.isNaN(nextUpdate.getTime()), 'a time is none')
       for (const serial of serials) promise(/^[0-9a-f]+$/.test(serial), 'a serial is none')

@@ -26,6 +26,8 @@ const SITE = { host: 'site.example', port: 443 }
 const BOUND = { address: '192.0.2.7', port: 4711 }
 /** An entry of an input with this bit in its length is an act of this end. */
 const ACT = 0x8000
+/** A long run of zeros would be as many sessions. */
+const MAX_ENTRIES = 100
 const DEPTHS = ['nothing', 'open', 'data', 'ended'] as const
 
 /** Flags, then entries: 16 bits of length and so many bytes of a frame, or `ACT` and what this end does. */
@@ -37,7 +39,8 @@ function sessionTarget(role: Role): Target {
       const flags = input[0] ?? 0
       let end = new End(role, flags)
       let depth = 0
-      for (let at = 1; at + 1 < input.length;) {
+      let entries = 0
+      for (let at = 1; at + 1 < input.length && entries < MAX_ENTRIES; entries += 1) {
         const head = input[at]! * 256 + input[at + 1]!
         at += 2
         const step = (): void => {
@@ -249,6 +252,7 @@ class Ear implements StreamEvents {
 }
 
 function makeInput(draw: Draw, role: Role): Buffer {
+  if (draw.chance(2)) return flood(draw, role)
   const parts: Buffer[] = [Buffer.from([draw.byte() | (role === 'client' && draw.chance(90) ? 0x60 : 0)])]
   let opened = 0
   for (let left = 1 + draw.below(12); left > 0; left -= 1) {
@@ -270,6 +274,18 @@ function makeInput(draw: Draw, role: Role): Buffer {
     parts.push(u16(bytes.length), bytes)
   }
   return Buffer.concat(parts)
+}
+
+/** More DATA on one stream than its window holds, to an owner that may not read. */
+function flood(draw: Draw, role: Role): Buffer {
+  const first: Frame =
+    role === 'gateway'
+      ? { type: 'open', stream: 1, kind: 'tcp', destination: SITE }
+      : { type: 'opened', stream: 1, bound: BOUND }
+  const data = encodeFrame({ type: 'data', stream: 1, payload: Buffer.alloc(16_000 + draw.below(8_000)) })
+  const frames = [encodeFrame(first), ...Array.from({ length: 2 + draw.below(5) }, () => data)]
+  const flags = Buffer.from([draw.byte() | 0x20])
+  return Buffer.concat([flags, ...frames.flatMap((bytes) => [u16(bytes.length), bytes])])
 }
 
 function u16(number: number): Buffer {

@@ -56,11 +56,14 @@ function body(draw: Draw): { fields: string; content: string } {
     case 0:
       return { fields: `Content-Length: ${content.length}\r\n`, content }
     case 1: {
-      const size = content.length.toString(16)
-      const chunk = content === '' ? '' : `${size}${draw.pick(['', ';a=b'])}\r\n${content}\r\n`
+      const chunk = (): string => {
+        const bytes = draw.text('ab\r\n', 1, 20)
+        return `${bytes.length.toString(16)}${draw.pick(['', ';a=b'])}\r\n${bytes}\r\n`
+      }
+      const chunks = Array.from({ length: draw.below(4) }, chunk).join('')
       return {
         fields: 'Transfer-Encoding: chunked\r\n',
-        content: `${chunk}0\r\n${draw.pick(['', 'X: y\r\n'])}\r\n`,
+        content: `${chunks}0\r\n${draw.pick(['', 'X: y\r\n'])}\r\n`,
       }
     }
     default:

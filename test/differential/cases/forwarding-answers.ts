@@ -1,0 +1,256 @@
+// Cases of answers to absolute-form requests as the client reads them: RFC 9110 sections 6 and 7.6, RFC 9112 section 6.
+import {
+  answer,
+  answerTo,
+  awaits,
+  head,
+  originAwaits,
+  originFin,
+  originSend,
+  request,
+  send,
+  type Case,
+} from '../script.ts'
+import { HOST, OK, answers, get } from './forwarding-steps.ts'
+
+export const FORWARDED_ANSWERS: readonly Case[] = [
+  {
+    name: 'HEAD',
+    script: [
+      send(head('HEAD http://$ORIGIN/ HTTP/1.1', HOST)),
+      request(),
+      originSend(head('HTTP/1.1 200 OK', 'Content-Length: 9')),
+      answerTo('HEAD', 'content-length'),
+    ],
+    outcome: { request: 'HEAD / HTTP/1.1', status: '200', 'answer.content-length': '9' },
+  },
+  {
+    name: 'an HTTP/1.0 client',
+    script: [
+      send(head('GET http://$ORIGIN/ HTTP/1.0')),
+      request('host'),
+      originSend(OK),
+      answer('body', 'version'),
+    ],
+    outcome: {
+      request: 'GET / HTTP/1.1',
+      'request.host': '127.0.0.1:$PORT',
+      status: '200',
+      'answer.body': 'ok',
+      'answer.version': '1.1',
+    },
+    differs: { tinyproxy: { request: 'own-version' } },
+  },
+  {
+    name: 'an HTTP/1.0 client and an answer in chunks',
+    script: [
+      send(head('GET http://$ORIGIN/ HTTP/1.0')),
+      request(),
+      originSend(`${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}2\r\nok\r\n0\r\n\r\n`),
+      answer('framing', 'body'),
+    ],
+    outcome: { request: 'GET / HTTP/1.1', status: '200', 'answer.framing': 'end', 'answer.body': 'ok' },
+    differs: { tinyproxy: { request: 'own-version', 'answer.framing': 'own-version' } },
+  },
+  {
+    name: 'a range',
+    script: [
+      send(get('Range: bytes=0-1')),
+      request('range'),
+      originSend(
+        `${head('HTTP/1.1 206 Partial Content', 'Content-Range: bytes 0-1/9', 'Content-Length: 2')}ab`,
+      ),
+      answer('content-range', 'body'),
+    ],
+    outcome: {
+      request: 'GET / HTTP/1.1',
+      'request.range': 'bytes=0-1',
+      status: '206',
+      'answer.content-range': 'bytes 0-1/9',
+      'answer.body': 'ab',
+    },
+  },
+  {
+    name: 'a conditional request and 304',
+    script: [
+      send(get('If-None-Match: "a"')),
+      request('if-none-match'),
+      originSend(head('HTTP/1.1 304 Not Modified', 'ETag: "a"')),
+      answer('etag'),
+    ],
+    outcome: {
+      request: 'GET / HTTP/1.1',
+      'request.if-none-match': '"a"',
+      status: '304',
+      'answer.etag': '"a"',
+    },
+  },
+  {
+    name: '204',
+    script: answers(head('HTTP/1.1 204 No Content'), 'framing', 'content-length'),
+    outcome: {
+      request: 'GET / HTTP/1.1',
+      status: '204',
+      'answer.framing': 'none',
+      'answer.content-length': 'absent',
+    },
+  },
+  {
+    name: 'an answer in chunks with trailers',
+    script: answers(
+      `${head('HTTP/1.1 200 OK', 'Trailer: X-Sum', 'Transfer-Encoding: chunked')}2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n`,
+      'framing',
+      'body',
+      'trailers',
+    ),
+    outcome: {
+      request: 'GET / HTTP/1.1',
+      status: '200',
+      'answer.framing': 'chunked',
+      'answer.body': 'ok',
+      'answer.trailers': 'X-Sum: 1',
+    },
+    differs: { squid: { 'answer.trailers': 'trailers' } },
+  },
+  {
+    name: 'fields of one hop in the answer',
+    script: answers(
+      `${head('HTTP/1.1 200 OK', 'Connection: X-Hop', 'X-Hop: 1', 'Keep-Alive: max=1', 'X-Kept: 2', 'Content-Length: 2')}ok`,
+      'x-hop',
+      'keep-alive',
+      'x-kept',
+    ),
+    outcome: {
+      request: 'GET / HTTP/1.1',
+      status: '200',
+      'answer.x-hop': 'absent',
+      'answer.keep-alive': 'timeout=30',
+      'answer.x-kept': '2',
+    },
+    differs: {
+      squid: { 'answer.keep-alive': 'keep-alive-said' },
+      tinyproxy: { 'answer.keep-alive': 'keep-alive-said' },
+    },
+  },
+  {
+    name: 'what the proxy adds to an answer',
+    script: answers(OK, 'via?', 'x-cache?', 'date?', 'server?'),
+    outcome: {
+      request: 'GET / HTTP/1.1',
+      status: '200',
+      'answer.via': 'absent',
+      'answer.x-cache': 'absent',
+      'answer.date': 'absent',
+      'answer.server': 'absent',
+    },
+    differs: {
+      squid: {
+        'answer.via': 'nothing-added',
+        'answer.x-cache': 'nothing-added',
+        'answer.date': 'nothing-added',
+      },
+      tinyproxy: { 'answer.via': 'nothing-added' },
+    },
+  },
+  {
+    name: 'Set-Cookie twice',
+    script: answers(
+      `${head('HTTP/1.1 200 OK', 'Set-Cookie: a=1', 'Set-Cookie: b=2', 'Content-Length: 2')}ok`,
+      'set-cookie',
+    ),
+    outcome: { request: 'GET / HTTP/1.1', status: '200', 'answer.set-cookie': 'a=1 | b=2' },
+    differs: { tinyproxy: { 'answer.set-cookie': 'repeated-fields' } },
+  },
+  {
+    name: 'an answer up to the end of the connection',
+    script: [...answers('HTTP/1.1 200 OK\r\n\r\nok').slice(0, -1), originFin, answer('body')],
+    outcome: { request: 'GET / HTTP/1.1', status: '200', 'answer.body': 'ok' },
+  },
+  {
+    name: 'an HTTP/1.0 answer',
+    script: [...answers('HTTP/1.0 200 OK\r\n\r\nok').slice(0, -1), originFin, answer('version', 'body')],
+    outcome: { request: 'GET / HTTP/1.1', status: '200', 'answer.version': '1.1', 'answer.body': 'ok' },
+    differs: { tinyproxy: { 'answer.version': 'own-version' } },
+  },
+  {
+    name: 'an answer with a status of its own',
+    script: answers(`${head('HTTP/1.1 599 Odd', 'Content-Length: 2')}ok`, 'body'),
+    outcome: { request: 'GET / HTTP/1.1', status: '599', 'answer.body': 'ok' },
+  },
+  {
+    name: 'early hints before the answer',
+    script: answers(head('HTTP/1.1 103 Early Hints', 'Link: </a>') + OK, 'interim', 'body'),
+    outcome: { request: 'GET / HTTP/1.1', status: '200', interim: '103', 'answer.body': 'ok' },
+  },
+  {
+    name: 'Expect: 100-continue, and the origin says so',
+    script: [
+      send(head('POST http://$ORIGIN/ HTTP/1.1', HOST, 'Content-Length: 4', 'Expect: 100-continue')),
+      originAwaits('head', '\r\n\r\n'),
+      originSend('HTTP/1.1 100 Continue\r\n\r\n'),
+      awaits('continue', '\r\n\r\n'),
+      send('body'),
+      originAwaits('body', 'body'),
+      originSend(OK),
+      answer('body'),
+    ],
+    outcome: { head: 'yes', continue: 'yes', body: 'yes', status: '200', 'answer.body': 'ok' },
+    differs: { tinyproxy: { continue: 'expect' } },
+  },
+  {
+    name: 'Expect: 100-continue, and the origin refuses',
+    script: [
+      send(head('POST http://$ORIGIN/ HTTP/1.1', HOST, 'Content-Length: 4', 'Expect: 100-continue')),
+      originAwaits('head', '\r\n\r\n'),
+      originSend(head('HTTP/1.1 417 Expectation Failed', 'Content-Length: 0')),
+      answer('interim'),
+    ],
+    outcome: { head: 'yes', status: '417', interim: 'none' },
+    differs: { tinyproxy: { status: 'expect' } },
+  },
+  {
+    name: 'two requests one after the other',
+    script: [
+      send(get()),
+      request(),
+      originSend(OK),
+      answer('body'),
+      send(get('X-Second: 2')),
+      request('x-second'),
+      originSend(OK),
+      answer('body'),
+    ],
+    outcome: {
+      request: 'GET / HTTP/1.1',
+      status: '200',
+      'answer.body': 'ok',
+      'request 2': 'GET / HTTP/1.1',
+      'request.x-second': '2',
+      'status 2': '200',
+      'answer.body 2': 'ok',
+    },
+    differs: { tinyproxy: { 'request 2': 'keep-alive', 'status 2': 'keep-alive' } },
+  },
+  {
+    name: 'two requests in one write',
+    script: [
+      send(get() + get('X-Second: 2')),
+      request(),
+      originSend(OK),
+      answer('body'),
+      request('x-second'),
+      originSend(OK),
+      answer('body'),
+    ],
+    outcome: {
+      request: 'GET / HTTP/1.1',
+      status: '200',
+      'answer.body': 'ok',
+      'request 2': 'GET / HTTP/1.1',
+      'request.x-second': '2',
+      'status 2': '200',
+      'answer.body 2': 'ok',
+    },
+    differs: { tinyproxy: { 'request 2': 'keep-alive', 'status 2': 'keep-alive' } },
+  },
+]
