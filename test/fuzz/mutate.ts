@@ -17,7 +17,7 @@ export function mixedText(draw: Draw, valid: (draw: Draw) => string): Uint8Array
   return mixed(draw, (own) => Buffer.from(valid(own)))
 }
 
-export function garbage(draw: Draw): Buffer {
+function garbage(draw: Draw): Buffer {
   return draw.bytes(draw.chance(2) ? draw.below(4_000) : draw.below(48))
 }
 

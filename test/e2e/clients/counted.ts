@@ -10,12 +10,12 @@ import { bytesHash, startOrigin, type Origin } from '../../support/origin.ts'
 import { startStack, type ListenerName, type Stack, type StackOptions } from '../../support/stacks.ts'
 
 /** What each client fetches, so that no head could be taken for it. */
-export const SIZE = 200_000
+const SIZE = 200_000
 
 export type Listener = Exclude<ListenerName, 'tunnel' | 'mixed'>
 
 /** The mode under which the gateway counts what comes through a listener. */
-export const MODE: Readonly<Record<Listener, string>> = {
+const MODE: Readonly<Record<Listener, string>> = {
   http: 'http-proxy',
   socks: 'socks-proxy',
   https: 'https-proxy',
