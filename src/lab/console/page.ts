@@ -42,7 +42,7 @@ const LEGEND: ReadonlyArray<readonly [CellValue, string]> = [
 const STYLE = `
 :root { color-scheme: light dark; --line: #8885; --clear: #b42318; --sealed: #067647; --inferable: #b54708; }
 @media (prefers-color-scheme: dark) { :root { --clear: #ff8a7a; --sealed: #5fd39a; --inferable: #fdb022; } }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1.5rem; max-width: 56rem; }
+body { background: Canvas; color: CanvasText; font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1.5rem; max-width: 56rem; }
 h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.3rem; margin: 2.25rem 0 .5rem; }
 h3 { font-size: 1.1rem; margin: 1.75rem 0 .25rem; } h4 { font-size: 1rem; font-weight: 600; margin: 1.25rem 0 .25rem; }
 pre { margin: .25rem 0 1rem; padding: .6rem .8rem; border: 1px solid var(--line); border-radius: 6px; font-size: .9rem; }
@@ -50,11 +50,11 @@ pre, li { white-space: pre-wrap; overflow-wrap: anywhere; }
 table { border-collapse: collapse; font-size: .9rem; line-height: 1.35; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; }
-table.matrix { table-layout: fixed; width: 100%; } table.matrix th:first-child { width: 25%; }
+table.matrix { table-layout: fixed; width: 100%; } table.matrix tr > :first-child { width: 25%; }
 .clear { color: var(--clear); font-weight: 600; } .sealed { color: var(--sealed); } .inferable { color: var(--inferable); }
 .absent, .not-measured { opacity: .7; } .red { border-left: 4px solid var(--clear); padding-left: 1rem; } ul { padding-left: 1.2rem; }
 button { font: inherit; padding: .4rem 1rem; }
-@media (max-width: 40rem) { body { padding: .9rem; } table.matrix { font-size: .7rem; } table.matrix th:first-child { width: 22%; } table.matrix th, table.matrix td { padding-right: .2rem; } }`
+@media (max-width: 40rem) { body { padding: .9rem; } table.matrix { font-size: .7rem; } table.matrix tr > :first-child { width: 22%; } table.matrix th, table.matrix td { padding-right: .2rem; } }`
 
 export function consolePage(facts: ConsoleFacts, result: LabResult | undefined): string {
   const rows = facts.addresses.map(
@@ -66,7 +66,7 @@ export function consolePage(facts: ConsoleFacts, result: LabResult | undefined):
   )
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<title>Sightline: who can read what</title><style>${STYLE}</style></head><body>
+<title>Sightline: who can read what</title><style>${STYLE}</style></head><body><main>
 <h1>Sightline</h1>
 <p>A plain proxy changes your address and encrypts nothing. A tunnel encrypts the way to its operator, and the operator can
 still read what the site itself does not encrypt. This page shows both, from captured bytes.</p>
@@ -77,7 +77,7 @@ ${result === undefined ? '<p>Not measured yet. It takes a second: the same reque
 <h2>Try it</h2>${tries.join('')}
 <p>A tunnel that carries what programs send to a SOCKS port is an encrypted proxy. “VPN” means the whole device. Whatever is not
 sent through it is not protected by it.</p>
-</body></html>
+</main></body></html>
 `
 }
 
@@ -117,7 +117,7 @@ function observerTable(runs: readonly LabRun[], observer: Observer, caption: str
     })
     return `<tr><th scope="row">${information}</th>${cells.join('')}</tr>`
   })
-  return `<h4>${escape(caption)}</h4><table class="matrix"><tr><th></th>${heads}</tr>${rows.join('')}</table>`
+  return `<h4>${escape(caption)}</h4><table class="matrix"><tr><td></td>${heads}</tr>${rows.join('')}</table>`
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {

@@ -179,7 +179,7 @@ describe('the console', () => {
         'content-security-policy':
           "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
         'x-content-type-options': 'nosniff',
-        'referrer-policy': 'no-referrer',
+        'referrer-policy': 'same-origin',
         'cache-control': 'no-store',
       })
       if (status === 405) expect(answer.headers.allow).toBe('GET, HEAD')
