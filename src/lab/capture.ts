@@ -62,6 +62,8 @@ export function joinCapture(connections: readonly CapturedConnection[]): Capture
 
 /** Collects what the taps of one vantage see, until it is taken. */
 export class Recorder {
+  /** Called after each frame, while it is under way: for who watches. */
+  passed: (() => void) | undefined
   #connections: CapturedConnection[] = []
   #frames = 0
 
@@ -84,8 +86,14 @@ export class Recorder {
         streamOffset: offsets[direction],
       })
       offsets[direction] += bytes.length
+      this.passed?.()
     }
     return { connection, record }
+  }
+
+  /** What is recorded so far; it goes on growing. */
+  peek(): readonly CapturedConnection[] {
+    return this.#connections
   }
 
   /** Gives what was recorded, and begins anew. */

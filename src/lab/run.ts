@@ -13,9 +13,15 @@ export interface LabOptions {
   readonly seed: string
   readonly modes: readonly LabMode[]
   readonly schemes: readonly Scheme[]
+  /** Of a mode that has variants, these alone; default all. */
+  readonly variants?: readonly Variant[]
+  /** Words that a person chose, in the place of the seed's: at least 8 characters each, or they are found by chance. */
+  readonly words?: Partial<Canaries>
   readonly observer: Observer
   /** Called before each run, for progress. */
   readonly progress?: (name: string) => void
+  /** Called with each frame that passes a tap, while the run goes on; `soFar` gives what is recorded until then. */
+  readonly passed?: (soFar: () => Recording) => void
   /** Called with what each run recorded, before it is assessed. */
   readonly recorded?: (recording: Recording) => void
   /** For tests: what the lab must find. */
@@ -37,8 +43,8 @@ const VARIANTS: Readonly<Record<LabMode, readonly Variant[]>> = {
 
 /** Measures. Errors: those of starting the stage; what goes wrong within a run makes that run red instead. */
 export async function runLab(options: LabOptions): Promise<LabResult> {
-  const { seed, modes, schemes, observer, faults = {}, progress, recorded } = options
-  const canaries = makeCanaries(seed)
+  const { seed, modes, schemes, variants, words, observer, faults = {}, progress, passed, recorded } = options
+  const canaries = { ...makeCanaries(seed), ...words }
   const parties = partiesOf(seed)
   await checkParties(parties)
   const stage = await Stage.start({ parties, canaries, observer, faults })
@@ -46,10 +52,11 @@ export async function runLab(options: LabOptions): Promise<LabResult> {
     const runs: LabRun[] = []
     for (const mode of modes) {
       for (const variant of VARIANTS[mode]) {
+        if (variant !== null && variants?.includes(variant) === false) continue
         for (const scheme of schemes) {
           const scenario: Scenario = { mode, variant, scheme }
           progress?.(runName(scenario))
-          const recording = await record(scenario, { stage, canaries, parties })
+          const recording = await record(scenario, { stage, canaries, parties }, passed)
           recorded?.(recording)
           runs.push(assess(recording))
         }
@@ -61,7 +68,11 @@ export async function runLab(options: LabOptions): Promise<LabResult> {
   }
 }
 
-async function record(scenario: Scenario, { stage, canaries, parties }: Cast): Promise<Recording> {
+async function record(
+  scenario: Scenario,
+  { stage, canaries, parties }: Cast,
+  passed: LabOptions['passed'],
+): Promise<Recording> {
   const { mode, variant, scheme } = scenario
   const problems: string[] = []
   let tunnelKeylog = ''
@@ -69,6 +80,25 @@ async function record(scenario: Scenario, { stage, canaries, parties }: Cast): P
   stage.access.take()
   stage.exit.take()
   stage.site.takeClients()
+  const recording = (access: Recording['access'], exit: Recording['exit']): Recording => ({
+    scenario,
+    canaries,
+    parties,
+    siteName: stage.name,
+    access,
+    exit,
+    siteClients: stage.site.clients(),
+    keylogs: {
+      application: applicationKeylog,
+      tunnelClient: tunnelKeylog,
+      gateway: stage.serverKeylog(),
+      site: stage.site.keylog(),
+    },
+    problems,
+  })
+  const watched = passed && ((): void => passed(() => recording(stage.access.peek(), stage.exit.peek())))
+  stage.access.passed = watched
+  stage.exit.passed = watched
   let tunnel: Awaited<ReturnType<Stage['startTunnelClient']>> | undefined
   try {
     if (mode === 'tunnel')
@@ -90,22 +120,7 @@ async function record(scenario: Scenario, { stage, canaries, parties }: Cast): P
     tunnel?.client.destroy()
   }
   if (!(await stage.settled())) problems.push('connections were still open long after the answer')
-  return {
-    scenario,
-    canaries,
-    parties,
-    siteName: stage.name,
-    access: stage.access.take(),
-    exit: stage.exit.take(),
-    siteClients: stage.site.takeClients(),
-    keylogs: {
-      application: applicationKeylog,
-      tunnelClient: tunnelKeylog,
-      gateway: stage.serverKeylog(),
-      site: stage.site.keylog(),
-    },
-    problems,
-  }
+  return recording(stage.access.take(), stage.exit.take())
 }
 
 function viaOf(mode: LabMode, variant: Variant, stage: Stage, tunnelClient: Endpoint | undefined): Via {

@@ -19,7 +19,8 @@ export interface SiteOptions {
 export interface Site {
   readonly http: Endpoint
   readonly https: Endpoint
-  /** Who connected since the last call, as the kernel reports it. */
+  /** Who connected since they were last taken, as the kernel reports it. */
+  clients(): Endpoint[]
   takeClients(): Endpoint[]
   /** NSS key log lines of the https site: what lets the destination read its own traffic. */
   keylog(): string
@@ -73,6 +74,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
   return {
     http: endpointOf(plain),
     https: endpointOf(secure),
+    clients: () => [...clients],
     takeClients: () => clients.splice(0),
     keylog: () => keylog,
     close: () => {

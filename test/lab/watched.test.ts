@@ -1,0 +1,52 @@
+// A run that somebody watches: their own words stand in the place of the seed's, and each frame is told as it passes.
+import { describe, expect, it } from 'vitest'
+import type { Recording } from '../../src/lab/assess.ts'
+import { streamBytes } from '../../src/lab/capture.ts'
+import { measure, valueOf } from './measure.ts'
+
+describe('runLab, watched', () => {
+  it('sends the words that a person chose, and finds them as it finds its own', async () => {
+    const words = { requestBody: 'میں نے یہ لکھا ہے', cookie: 'my-own-cookie', hostLabel: 'riverside-clinic' }
+    const { result, recordings } = await measure({
+      modes: ['http-proxy', 'tunnel'],
+      schemes: ['http'],
+      words,
+    })
+    expect(result.runs.flatMap(({ findings }) => findings)).toEqual([])
+    expect(result.runs.map((run) => valueOf(run, 'access-network', 'content'))).toEqual(['clear', 'sealed'])
+    expect(recordings.map(({ siteName }) => siteName)).toEqual([
+      'riverside-clinic.sightline.test',
+      'riverside-clinic.sightline.test',
+    ])
+    const [plain] = recordings
+    const sent = plain?.access.map((connection) => streamBytes(connection, 'up').toString('utf8')).join('')
+    for (const word of Object.values(words)) expect(sent).toContain(word)
+  })
+
+  it('measures the variants that were asked for alone, and modes without variants all the same', async () => {
+    const { result } = await measure({
+      modes: ['socks-proxy', 'direct'],
+      variants: ['socks5h'],
+      schemes: ['http'],
+    })
+    expect(result.runs.map(({ mode, variant }) => [mode, variant])).toEqual([
+      ['socks-proxy', 'socks5h'],
+      ['direct', null],
+    ])
+  })
+
+  it('tells each frame once, when it has passed, with what was recorded until then', async () => {
+    const seen: number[] = []
+    const count = ({ access, exit }: Recording): number =>
+      [...access, ...exit].reduce((sum, { frames }) => sum + frames.length, 0)
+    const { recordings } = await measure({
+      modes: ['tunnel'],
+      schemes: ['https'],
+      passed: (soFar) => seen.push(count(soFar())),
+    })
+    const [recording] = recordings
+    const total = recording === undefined ? 0 : count(recording)
+    expect(total).toBeGreaterThan(5)
+    expect(seen).toEqual(Array.from({ length: total }, (_, index) => index + 1))
+  })
+})
