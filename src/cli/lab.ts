@@ -16,7 +16,7 @@ const HELP = `usage: sightline lab run [--mode M]… [--scheme http|https] [--se
   sends the same request through each mode, records the bytes at each vantage, and prints who could read
   what; needs neither root nor a network, and takes seconds
 
-  --mode M     direct, http-proxy, socks-proxy or tunnel; more than one may be given; default all
+  --mode M     direct, http-proxy, socks-proxy, https-proxy or tunnel; more than one may be given; default all
   --scheme S   http or https; default both
   --seed S     makes the planted words repeatable; default random
   --json F     writes the cells with their evidence to F; - is standard output

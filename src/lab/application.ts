@@ -8,11 +8,12 @@ import { SocksClient } from 'socks'
 import { GatewayError } from '../errors.ts'
 import type { Canaries } from './canary.ts'
 import type { Endpoint } from './capture.ts'
+import { GATEWAY_NAME } from './parties.ts'
 
 /** How the application was told to reach sites. */
 export type Via =
   | { readonly kind: 'direct' }
-  | { readonly kind: 'http'; readonly proxy: Endpoint; readonly credentials: boolean }
+  | { readonly kind: 'http' | 'https'; readonly proxy: Endpoint; readonly credentials: boolean }
   | { readonly kind: 'socks5' | 'socks5h'; readonly proxy: Endpoint; readonly credentials: boolean }
 
 export interface Visit {
@@ -35,15 +36,7 @@ const TIMEOUT_MS = 5_000
 export async function visit(options: Visit): Promise<{ readonly body: string }> {
   let stream: Duplex = await connect(options)
   if (options.scheme === 'https') {
-    const secure = tls.connect({
-      socket: stream,
-      servername: options.name,
-      ca: options.authority,
-      ALPNProtocols: ['http/1.1'],
-    })
-    secure.on('keylog', options.onKeylog)
-    await once(secure, 'secureConnect')
-    stream = secure
+    stream = await secured(stream, options.name, options)
   }
   try {
     return { body: await exchange(options, stream) }
@@ -52,12 +45,31 @@ export async function visit(options: Visit): Promise<{ readonly body: string }> 
   }
 }
 
-async function connect({ via, scheme, site, name, from, canaries }: Visit): Promise<Duplex> {
+async function secured(
+  socket: Duplex,
+  name: string,
+  { authority, onKeylog }: Pick<Visit, 'authority' | 'onKeylog'>,
+): Promise<tls.TLSSocket> {
+  const secure = tls.connect({
+    socket,
+    ca: authority,
+    ALPNProtocols: ['http/1.1'],
+    servername: name,
+  })
+  secure.on('keylog', onKeylog)
+  await once(secure, 'secureConnect')
+  return secure
+}
+
+async function connect(options: Visit): Promise<Duplex> {
+  const { via, scheme, site, name, from, canaries } = options
   switch (via.kind) {
     case 'direct':
       return dial(site, from)
-    case 'http': {
-      const socket = await dial(via.proxy, from)
+    case 'http':
+    case 'https': {
+      const link = await dial(via.proxy, from)
+      const socket = via.kind === 'http' ? link : await secured(link, GATEWAY_NAME, options)
       return scheme === 'http'
         ? socket
         : openConnect(socket, `${name}:${site.port}`, via.credentials ? canaries : undefined)
@@ -118,7 +130,8 @@ function proxyAuthorization(canaries: Canaries | undefined): Record<string, stri
 function exchange({ via, scheme, name, site, canaries }: Visit, stream: Duplex): Promise<string> {
   const path = `/${canaries.path}?q=${canaries.query}`
   const host = `${name}:${site.port}`
-  const absolute = via.kind === 'http' && scheme === 'http'
+  const isHttpProxy = via.kind === 'http' || via.kind === 'https'
+  const absolute = isHttpProxy && scheme === 'http'
   return new Promise((resolve, reject) => {
     const request = http.request({
       createConnection: () => stream,

@@ -4,15 +4,9 @@ import { INFORMATION, OBSERVERS, type Observer as Party } from '../policy/exposu
 import type { Canaries, CanaryField } from './canary.ts'
 import { joinCapture, type CapturedConnection, type Endpoint } from './capture.ts'
 import { View, type Subject, type Vantage } from './cells.ts'
-import type { Cell, LabMode, LabRun, Scheme, Variant } from './model.ts'
+import type { Cell, LabMode, LabRun, Scenario } from './model.ts'
 import type { Parties } from './parties.ts'
 import { expectedValue } from './truth-table.ts'
-
-export interface Scenario {
-  readonly mode: LabMode
-  readonly variant: Variant
-  readonly scheme: Scheme
-}
 
 /** All that one run left behind. */
 export interface Recording {
@@ -77,6 +71,7 @@ export function assess(recording: Recording): LabRun {
     ...scenario,
     cells,
     coverage: [],
+    recorded: { searched: [], found: [] },
     controls: { negative: negative ? 'passed' : 'failed', positive: positive ? 'passed' : 'failed' },
     findings,
   }

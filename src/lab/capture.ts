@@ -8,18 +8,23 @@ export interface Endpoint {
   readonly port: number
 }
 
+/** What carries a connection: a TCP stream, or the datagrams between two UDP ports. */
+export type Transport = 'tcp' | 'udp'
+
 export interface Frame {
   /** From 1, in the order in which the capture's chunks passed. */
   readonly number: number
   /** When it passed, in milliseconds of this process's clock: comparable between recorders. */
   readonly atMs: number
   readonly direction: Direction
+  /** A chunk of the stream; of UDP, the payload of one datagram. */
   readonly bytes: Buffer
   /** Place of its first byte in its direction's stream. */
   readonly streamOffset: number
 }
 
 export interface CapturedConnection {
+  readonly transport: Transport
   /** Who connected, as the kernel reports it at the vantage. */
   readonly from: Endpoint
   /** To where. */
@@ -71,10 +76,11 @@ export class Recorder {
   connection(
     from: Endpoint,
     to: Endpoint,
+    transport: Transport = 'tcp',
   ): { connection: CapturedConnection; record: (direction: Direction, bytes: Buffer) => void } {
     const frames: Frame[] = []
     const offsets = { up: 0, down: 0 }
-    const connection: CapturedConnection = { from, to, seenAs: undefined, frames }
+    const connection: CapturedConnection = { transport, from, to, seenAs: undefined, frames }
     this.#connections.push(connection)
     const record = (direction: Direction, bytes: Buffer): void => {
       this.#frames += 1

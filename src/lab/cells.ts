@@ -30,7 +30,7 @@ export interface Subject {
   readonly siteAddress: string
   /** Every key log of the run: the tunnel's and the application's. */
   readonly allKeylogs: readonly string[]
-  /** The application's own key log, whose client random tells its ClientHello from all others. */
+  /** The application's own key log, whose client randoms tell its ClientHellos from all others. */
   readonly applicationKeylog: string
   /** The procedure of `inferable`: what a name resolves to. */
   readonly resolve: (name: string) => string | undefined
@@ -50,7 +50,7 @@ const ADDRESS_FIELDS: ReadonlySet<string> = new Set([
   'mux.open.host',
   'mux.opened.host',
 ])
-const RANDOM_IN_KEYLOG = /^CLIENT_(?:HANDSHAKE_TRAFFIC_SECRET|RANDOM) ([0-9a-f]{64})/im
+const RANDOM_IN_KEYLOG = /^CLIENT_(?:HANDSHAKE_TRAFFIC_SECRET|RANDOM) ([0-9a-f]{64})/gim
 const EVIDENCE_MAX = 8
 
 interface Source {
@@ -211,15 +211,17 @@ export class View {
     )
   }
 
-  /** The application's ClientHello, known by its random; its JA4 is what others would recognize it by. */
+  /** The application's own ClientHellos, each known by its random; its JA4 is what others would recognize it by. */
   #fingerprint(sources: readonly Source[]): Evidence[] {
-    const random = RANDOM_IN_KEYLOG.exec(this.#subject.applicationKeylog)?.[1]
-    if (random === undefined) return []
+    const randoms = new Set(
+      [...this.#subject.applicationKeylog.matchAll(RANDOM_IN_KEYLOG)].map(([, random]) =>
+        random?.toLowerCase(),
+      ),
+    )
     return sources.flatMap((source) => {
-      const at = Buffer.from(source.layer.bytes).indexOf(Buffer.from(random, 'hex'))
-      if (source.layer.direction !== 'up' || at === -1 || source.layer.bytes[0] !== 22) return []
+      if (source.layer.direction !== 'up' || source.layer.bytes[0] !== 22) return []
       const hello = attempt(() => dissectClientHello(source.layer.bytes))
-      if (hello === undefined) return []
+      if (hello === undefined || !randoms.has(Buffer.from(hello.random).toString('hex'))) return []
       const evidence = this.#evidence(source, {
         offset: hello.offset,
         length: hello.end - hello.offset,

@@ -1,10 +1,21 @@
 // The words and shapes of a measurement, as `lab run --json` writes them (DESIGN section 7). Pure.
 import type { Information, Observer } from '../policy/exposure.ts'
 
-export const LAB_MODES = ['direct', 'http-proxy', 'socks-proxy', 'tunnel'] as const
+export const LAB_MODES = ['direct', 'http-proxy', 'socks-proxy', 'https-proxy', 'tunnel'] as const
 export type LabMode = (typeof LAB_MODES)[number]
 export type Scheme = 'http' | 'https'
-export type Variant = 'socks5' | 'socks5h' | null
+/**
+ * How a mode is used. socks5: the client looks the name up; socks5h: the proxy does. tls12: the client speaks TLS 1.2
+ * to the site. udp: datagrams in place of a stream. null: none of these.
+ */
+export type Variant = 'socks5' | 'socks5h' | 'tls12' | 'udp' | null
+
+/** What there is to measure of one mode. */
+export interface Scenario {
+  readonly mode: LabMode
+  readonly variant: Variant
+  readonly scheme: Scheme
+}
 
 /**
  * clear: readable at that vantage. sealed: there, encrypted, and found by decrypting. inferable: not there, but a
@@ -36,12 +47,50 @@ export interface Cell {
   readonly evidence: readonly Evidence[]
 }
 
-export interface LabRun {
-  readonly mode: LabMode
-  readonly variant: Variant
-  readonly scheme: Scheme
+/**
+ * Traffic of the client's machine while a mode is on. application: what was told of the mode. client-dns: its look-ups
+ * by the client's own resolver. udp: its datagrams. untold-application: one that was not told.
+ */
+export const COVERAGE_TRAFFIC = ['application', 'client-dns', 'udp', 'untold-application'] as const
+export type CoverageTraffic = (typeof COVERAGE_TRAFFIC)[number]
+
+/** Whether that traffic left the client beside the mode. */
+export interface Coverage {
+  readonly traffic: CoverageTraffic
+  readonly outside: boolean
+  /** How it was found to leave outside; empty where nothing did. */
+  readonly evidence: readonly Evidence[]
+}
+
+/** What a gateway writes and says: its log, at each level by itself, and what it answers. */
+export const RECORD_SOURCES = [
+  'log-debug',
+  'log-info',
+  'log-warn',
+  'log-error',
+  'metrics',
+  'admin',
+  'error-answers',
+] as const
+export type RecordSource = (typeof RECORD_SOURCES)[number]
+
+/** What the gateway did record of a run, beside what its operator could see: `found` is expected to be empty. */
+export interface RecordAudit {
+  readonly searched: ReadonlyArray<{ readonly source: RecordSource; readonly bytes: number }>
+  readonly found: ReadonlyArray<{
+    readonly source: RecordSource
+    readonly information: Information
+    /** Name of the canary, or `client-address` and the like. */
+    readonly field: string
+    readonly encoding: string
+    readonly excerpt: string
+  }>
+}
+
+export interface LabRun extends Scenario {
   readonly cells: readonly Cell[]
-  readonly coverage: readonly never[]
+  readonly coverage: readonly Coverage[]
+  readonly recorded: RecordAudit
   readonly controls: { readonly negative: 'passed' | 'failed'; readonly positive: 'passed' | 'failed' }
   /** What a control found wrong, and where cells differ from the truth table; empty where all is well. */
   readonly findings: readonly string[]
@@ -51,10 +100,12 @@ export interface LabResult {
   readonly version: 1
   readonly seed: string
   readonly runs: readonly LabRun[]
+  /** What stands for something else in this measurement; empty where each party has an address of its own. */
+  readonly standIns: readonly string[]
   readonly agreesWithTruthTable: boolean
 }
 
 /** `socks-proxy (socks5h), https` */
-export function runName(run: Pick<LabRun, 'mode' | 'variant' | 'scheme'>): string {
+export function runName(run: Scenario): string {
   return `${run.mode}${run.variant === null ? '' : ` (${run.variant})`}, ${run.scheme}`
 }

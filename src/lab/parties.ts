@@ -10,6 +10,9 @@ export interface Parties {
   readonly destination: string
 }
 
+/** What the gateway's certificate says; programs know a proxy by a name. */
+export const GATEWAY_NAME = 'gateway.sightline.test'
+
 /** Addresses of 127.0.0.0/8 with three digits in every part, so that none is the beginning of another. */
 export function partiesOf(seed: string): Parties {
   const address = (party: string): string => {

@@ -10,10 +10,10 @@ import type { LabHooks } from '../gateway/lab-hooks.ts'
 import type { Observer } from '../gateway/observer.ts'
 import { hashPassword } from '../gateway/users.ts'
 import { initAuthority, issue } from '../pki/store.ts'
-import type { Mode } from '../protocol/request.ts'
 import type { Canaries } from './canary.ts'
 import { Recorder, type Endpoint } from './capture.ts'
-import type { Parties } from './parties.ts'
+import { LAB_MODES, type LabMode } from './model.ts'
+import { GATEWAY_NAME, type Parties } from './parties.ts'
 import { startSite, type Site } from './site.ts'
 import { Tap } from './tap.ts'
 
@@ -32,7 +32,7 @@ export interface StageOptions {
 
 const SETTLE_MS = 5_000
 
-type GatewayMode = Extract<Mode, 'http-proxy' | 'socks-proxy' | 'tunnel'>
+type GatewayMode = Exclude<LabMode, 'direct'>
 
 export class Stage {
   readonly name: string
@@ -62,7 +62,7 @@ export class Stage {
       const file = (name: string): Promise<string> => readFile(path.join(directory, name), 'utf8')
       const { canaries, parties } = options
       await initAuthority(directory)
-      await issue(directory, 'gateway', { kind: 'server', hosts: [parties.gateway] })
+      await issue(directory, 'gateway', { kind: 'server', hosts: [GATEWAY_NAME, parties.gateway] })
       await issue(directory, 'site', { kind: 'server', hosts: [siteName(canaries)] })
       await issue(directory, canaries.certificateSubject, { kind: 'client', hosts: [] })
       await writeFile(
@@ -173,6 +173,7 @@ export class Stage {
         inbounds: [
           { type: 'http', listen, auth },
           { type: 'socks', listen, auth },
+          { type: 'http', listen, auth, tls: { certificate: tls.certificate, key: tls.key } },
           { type: 'tunnel', listen, tls },
         ],
         outbounds: { direct: { type: 'direct', localAddress: parties.gateway } },
@@ -187,7 +188,7 @@ export class Stage {
       lab: hooks,
     })
     for (const { mode, address } of this.#gateway.addresses) {
-      if (mode !== 'http-proxy' && mode !== 'socks-proxy' && mode !== 'tunnel') continue
+      if (!isGatewayMode(mode)) continue
       const where = { address: parties.gateway, port: 0 }
       this.#accessTaps.set(
         mode,
@@ -203,6 +204,10 @@ export class Stage {
   #file(name: string): string {
     return path.join(this.#directory, name)
   }
+}
+
+function isGatewayMode(mode: string): mode is GatewayMode {
+  return mode !== 'direct' && (LAB_MODES as readonly string[]).includes(mode)
 }
 
 function siteName(canaries: Canaries): string {

@@ -1,7 +1,7 @@
 // The truth table: what each observer must be able to read, and no more, in each mode. Data, one line a row, in the
 // order of INFORMATION: C clear, S sealed, I inferable, - absent. A measurement that shows more, or less, is red.
 import { INFORMATION, type Information, type Observer } from '../policy/exposure.ts'
-import type { CellValue, LabMode, Scheme, Variant } from './model.ts'
+import type { CellValue, Scenario } from './model.ts'
 
 const LETTERS: Readonly<Record<string, CellValue>> = {
   C: 'clear',
@@ -10,10 +10,18 @@ const LETTERS: Readonly<Record<string, CellValue>> = {
   '-': 'absent',
 }
 
-interface Row {
-  readonly mode: LabMode
-  readonly variant: Variant
-  readonly scheme: Scheme
+/** What a cell must be, and why. */
+export interface Expectation {
+  readonly value: CellValue
+  readonly reason: string
+}
+
+/** One scenario: what each observer must be able to read in it, and no more. */
+export interface TruthRow extends Scenario {
+  readonly cells: Partial<Record<Observer, Readonly<Record<Information, Expectation>>>>
+}
+
+interface Row extends Scenario {
   readonly cells: Partial<Record<Observer, string>>
   /** Why the cells are as they are; for the reader of a red run. */
   readonly reason: string
@@ -44,6 +52,12 @@ const ROWS: readonly Row[] = [
   { mode: 'socks-proxy', variant: 'socks5h', scheme: 'https',
     cells: { 'access-network': 'CCCISSCC', 'gateway-operator': 'CCCCSSCC', destination: '--CCCCCC' },
     reason: 'the client sends the name, in clear, and the site\'s ClientHello says it again' },
+  { mode: 'https-proxy', variant: null, scheme: 'http',
+    cells: { 'access-network': 'CSS-SSCC', 'gateway-operator': 'CCCCCCCC', destination: '--CCCCC-' },
+    reason: 'the link to the proxy is TLS, and its ClientHello is the application\'s own' },
+  { mode: 'https-proxy', variant: null, scheme: 'https',
+    cells: { 'access-network': 'CSS-SSCC', 'gateway-operator': 'CCCCSSCC', destination: '--CCCCCC' },
+    reason: 'the site\'s TLS runs inside that of the proxy' },
   { mode: 'tunnel', variant: null, scheme: 'http',
     cells: { 'access-network': 'CSS-SSC-', 'gateway-operator': 'CCCCCCC-', destination: '--CCCCC-' },
     reason: 'the tunnel seals all but addresses and shape for the access network; for the operator nothing changes' },
@@ -52,16 +66,32 @@ const ROWS: readonly Row[] = [
     reason: 'the site\'s TLS runs inside the tunnel\'s; the operator reads what the site\'s TLS leaves open' },
 ]
 
-/** What the table says, or undefined where the observer is not part of that row (there is no gateway in `direct`). */
+/** Every scenario that the lab measures, in the order in which it does. */
+export const TRUTH_TABLE: readonly TruthRow[] = ROWS.map((row) => ({
+  mode: row.mode,
+  variant: row.variant,
+  scheme: row.scheme,
+  cells: Object.fromEntries(
+    Object.entries(row.cells).map(([observer, letters]) => [observer, expand(letters, row.reason)]),
+  ),
+}))
+
+/** What the table says, or undefined where the observer is not part of that row. */
 export function expectedValue(
-  run: { readonly mode: LabMode; readonly variant: Variant; readonly scheme: Scheme },
+  run: Scenario,
   observer: Observer,
   information: Information,
-): { readonly value: CellValue; readonly reason: string } | undefined {
-  const row = ROWS.find(
+): Expectation | undefined {
+  const row = TRUTH_TABLE.find(
     ({ mode, variant, scheme }) => mode === run.mode && variant === run.variant && scheme === run.scheme,
   )
-  const letter = row?.cells[observer]?.[INFORMATION.indexOf(information)]
-  const value = letter === undefined ? undefined : LETTERS[letter]
-  return row === undefined || value === undefined ? undefined : { value, reason: row.reason }
+  return row?.cells[observer]?.[information]
+}
+
+function expand(letters: string, reason: string): Record<Information, Expectation> {
+  const cells = INFORMATION.map((information, index) => {
+    const value = LETTERS[letters.charAt(index)] ?? 'not-measured'
+    return [information, { value, reason }] as const
+  })
+  return Object.fromEntries(cells) as Record<Information, Expectation>
 }

@@ -55,11 +55,11 @@ describe('sightline lab run', () => {
     [['run', 'twice'], 'error: say what to do: lab run; hint: sightline lab --help'],
     [
       ['run', '--mode', 'vpn'],
-      'error: there is no mode "vpn"; there are direct, http-proxy, socks-proxy, tunnel; hint: sightline lab --help',
+      'error: there is no mode "vpn"; there are direct, http-proxy, socks-proxy, https-proxy, tunnel; hint: sightline lab --help',
     ],
     [
       ['run', '--mode', 'tunnel', '--mode', 'x'],
-      'error: there is no mode "x"; there are direct, http-proxy, socks-proxy, tunnel; hint: sightline lab --help',
+      'error: there is no mode "x"; there are direct, http-proxy, socks-proxy, https-proxy, tunnel; hint: sightline lab --help',
     ],
     [
       ['run', '--scheme', 'ftp'],

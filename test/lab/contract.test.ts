@@ -35,13 +35,40 @@ const cell = z.strictObject({
   reason: z.string().min(1).optional(),
   evidence: z.array(evidence),
 })
+const recordSource = z.enum([
+  'log-debug',
+  'log-info',
+  'log-warn',
+  'log-error',
+  'metrics',
+  'admin',
+  'error-answers',
+])
 const control = z.enum(['passed', 'failed'])
 const run = z.strictObject({
   mode: z.enum(['direct', 'http-proxy', 'socks-proxy', 'https-proxy', 'tunnel']),
   variant: z.enum(['socks5', 'socks5h', 'tls12', 'udp']).nullable(),
   scheme: z.enum(['http', 'https']),
   cells: z.array(cell),
-  coverage: z.array(z.strictObject({ traffic: z.string(), outside: z.boolean() })),
+  coverage: z.array(
+    z.strictObject({
+      traffic: z.enum(['application', 'client-dns', 'udp', 'untold-application']),
+      outside: z.boolean(),
+      evidence: z.array(evidence),
+    }),
+  ),
+  recorded: z.strictObject({
+    searched: z.array(z.strictObject({ source: recordSource, bytes: count })),
+    found: z.array(
+      z.strictObject({
+        source: recordSource,
+        information: z.enum(INFORMATION),
+        field: z.string().min(1),
+        encoding: z.string().min(1),
+        excerpt: z.string().min(1).max(64),
+      }),
+    ),
+  }),
   controls: z.strictObject({ negative: control, positive: control }),
   findings: z.array(z.string()),
 })
@@ -49,6 +76,7 @@ const contract = z.strictObject({
   version: z.literal(1),
   seed: z.string(),
   runs: z.array(run),
+  standIns: z.array(z.string()),
   agreesWithTruthTable: z.boolean(),
 })
 
@@ -71,6 +99,8 @@ describe('the JSON of a measurement', () => {
       ['socks-proxy', 'socks5', 'https'],
       ['socks-proxy', 'socks5h', 'http'],
       ['socks-proxy', 'socks5h', 'https'],
+      ['https-proxy', null, 'http'],
+      ['https-proxy', null, 'https'],
       ['tunnel', null, 'http'],
       ['tunnel', null, 'https'],
     ])

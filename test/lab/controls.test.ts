@@ -35,6 +35,7 @@ function withHeader(line: string): (bytes: Buffer) => Buffer {
 function beside({ parties, access, exit }: Recording, text: string): CapturedConnection {
   const last = Math.max(...[...access, ...exit].flatMap(({ frames }) => frames.map(({ atMs }) => atMs)))
   return {
+    transport: 'tcp',
     from: { address: parties.client, port: 40_000 },
     to: { address: '127.0.0.53', port: 80 },
     seenAs: undefined,

@@ -46,11 +46,11 @@ describe('sightline_exposed_streams_total', () => {
   it('counts one stream for each cell that the lab calls clear, and for no other, in every mode of the gateway', async () => {
     const metrics = new PerRun()
     const { result } = await measure({
-      modes: ['http-proxy', 'socks-proxy', 'tunnel'],
+      modes: ['http-proxy', 'socks-proxy', 'https-proxy', 'tunnel'],
       observer: metrics.observer,
       progress: () => metrics.taken.push(new Metrics('test')),
     })
-    expect(result.runs).toHaveLength(8)
+    expect(result.runs).toHaveLength(10)
     for (const [index, run] of result.runs.entries()) {
       const own = metrics.taken[index]
       if (own === undefined) throw new Error('a run without metrics')

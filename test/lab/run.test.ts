@@ -28,6 +28,8 @@ describe('runLab', () => {
       'socks-proxy (socks5), https',
       'socks-proxy (socks5h), http',
       'socks-proxy (socks5h), https',
+      'https-proxy, http',
+      'https-proxy, https',
       'tunnel, http',
       'tunnel, https',
     ])

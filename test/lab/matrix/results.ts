@@ -43,11 +43,12 @@ export function runOf(
     scheme,
     cells,
     coverage: [],
+    recorded: { searched: [], found: [] },
     controls: { negative: 'passed', positive: 'passed' },
     findings: [],
   }
 }
 
 export function resultOf(seed: string, ...runs: LabRun[]): LabResult {
-  return { version: 1, seed, runs, agreesWithTruthTable: true }
+  return { version: 1, seed, runs, standIns: [], agreesWithTruthTable: true }
 }
