@@ -1,6 +1,7 @@
 // Reads both directions of a captured SOCKS handshake: SOCKS4, 4a (its protocol memos) and 5 (RFC 1928, user
 // and password RFC 1929). Rule: reads as far as the bytes go and says how far that was; bytes that are no
 // SOCKS at all are `bad-request`.
+import { formatAddress } from '../../policy/ip-address.ts'
 import { malformed } from './byte-reader.ts'
 import type { Field } from './field.ts'
 import { SocksCursor } from './socks-cursor.ts'
@@ -118,8 +119,7 @@ function readAddress(cursor: SocksCursor, prefix: string): boolean {
   } else if (type === ADDRESS_TYPE.ipv4 || type === ADDRESS_TYPE.ipv6) {
     const address = cursor.bytes(type === ADDRESS_TYPE.ipv4 ? 4 : 16)
     if (address === undefined) return false
-    const text = type === ADDRESS_TYPE.ipv4 ? address.join('.') : ipv6Text(address)
-    cursor.noteAt(`${prefix}.host`, text, cursor.at - address.length, address.length)
+    cursor.noteAt(`${prefix}.host`, formatAddress([...address]), cursor.at - address.length, address.length)
   } else {
     throw malformed(`${type} is not a SOCKS address type`)
   }
@@ -130,24 +130,6 @@ function requireVersion(cursor: SocksCursor, wanted: number): void {
   const version = cursor.number(undefined, 1)
   if (version !== undefined && version !== wanted)
     throw malformed(`version ${version} stands where ${wanted} must`)
-}
-
-/** RFC 5952: lower case, no leading zeros, the first longest run of two zero groups or more as `::`. */
-function ipv6Text(address: Uint8Array): string {
-  const groups: number[] = []
-  for (let at = 0; at < 16; at += 2) groups.push((address[at] ?? 0) * 0x100 + (address[at + 1] ?? 0))
-  let run = { start: 0, length: 0 }
-  for (let start = 0; start < groups.length; start += 1) {
-    let length = 0
-    while (groups[start + length] === 0) length += 1
-    if (length > run.length) run = { start, length }
-  }
-  if (run.length < 2) return hexGroups(groups)
-  return `${hexGroups(groups.slice(0, run.start))}::${hexGroups(groups.slice(run.start + run.length))}`
-}
-
-function hexGroups(groups: readonly number[]): string {
-  return groups.map((group) => group.toString(16)).join(':')
 }
 
 function dissection(

@@ -2,6 +2,7 @@
 // outside stands here.
 import type { Target } from '../target.ts'
 import { dissectTargets } from './dissect.ts'
+import { dnsMessage } from './dns.ts'
 import { configFile, revocationListFile, usersFile } from './files.ts'
 import { basicCredentials, connectAnswer, httpAbsoluteTarget, httpAuthority, httpFields } from './http.ts'
 import { muxAddress, muxFrame, muxFrameValid } from './mux-frame.ts'
@@ -17,7 +18,7 @@ export const GROUPS = {
   names: [normalizedHost, egressRule, listenAddress, hostsFile],
   files: [usersFile, revocationListFile],
   config: [configFile],
-  dissectors: dissectTargets,
+  dissectors: [...dissectTargets, dnsMessage],
 } as const satisfies Record<string, readonly Target[]>
 
 export const TARGETS: readonly Target[] = Object.values(GROUPS).flat()

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { GatewayError } from '../../../src/errors.ts'
 import { dissectClientHello } from '../../../src/lab/dissect/client-hello.ts'
 import { dissectConnect } from '../../../src/lab/dissect/connect.ts'
+import { dissectDns } from '../../../src/lab/dissect/dns.ts'
 import { dissectHttpRequest, dissectHttpResponse } from '../../../src/lab/dissect/http-head.ts'
 import { readHttpRequests, readHttpResponses } from '../../../src/lab/dissect/http-message.ts'
 import { dissectServerHello } from '../../../src/lab/dissect/server-hello.ts'
@@ -11,6 +12,7 @@ import { dissectSocks } from '../../../src/lab/dissect/socks.ts'
 import { tlsRecords } from '../../../src/lab/dissect/tls-records.ts'
 import { dissectWebSocket } from '../../../src/lab/dissect/websocket.ts'
 import type { Field } from '../../../src/lab/dissect/field.ts'
+import * as dns from './dns-builder.ts'
 import * as build from './hello-builder.ts'
 
 const HELLO = build.records(
@@ -29,6 +31,13 @@ const ANSWER = Buffer.from(
 const SOCKS = Buffer.from([5, 1, 0, 5, 1, 0, 1, 1, 2, 3, 4, 0, 80])
 const SOCKS_ANSWER = Buffer.from([5, 0, 5, 0, 0, 1, 1, 2, 3, 4, 0, 80])
 
+const DNS = dns.message({
+  flags: 0x8180,
+  questions: [dns.question(dns.name('a.example'))],
+  answers: [dns.record(dns.pointer(12), 1, Buffer.from([192, 0, 2, 1]))],
+  additional: [dns.opt([8, Buffer.from([0, 1, 8, 0, 10])])],
+})
+
 type Dissect = (client: Uint8Array, server: Uint8Array) => readonly Field[]
 
 const DISSECTORS: readonly (readonly [string, Dissect, Uint8Array, Uint8Array])[] = [
@@ -46,6 +55,7 @@ const DISSECTORS: readonly (readonly [string, Dissect, Uint8Array, Uint8Array])[
   ],
   ['ClientHello', (client) => dissectClientHello(client)?.fields ?? [], HELLO, HELLO],
   ['ServerHello', (client) => dissectServerHello(client)?.fields ?? [], HELLO, HELLO],
+  ['DNS', (client) => dissectDns(client).fields, DNS, DNS],
   ['HTTP request', (client) => dissectHttpRequest(client)?.fields ?? [], HTTP, ANSWER],
   ['HTTP response', (client) => dissectHttpResponse(client)?.fields ?? [], ANSWER, ANSWER],
   [
