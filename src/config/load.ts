@@ -49,8 +49,13 @@ export function loadConfig(file: string): Config {
 
 /** Reads a file that the config names. Errors: `file-unusable`, with the setting that named it. */
 export function readText(file: string, what: string): string {
+  return readBytes(file, what).toString('utf8')
+}
+
+/** The same, byte for byte. */
+export function readBytes(file: string, what: string): Buffer {
   try {
-    return readFileSync(file, 'utf8')
+    return readFileSync(file)
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code
     const why =
@@ -75,10 +80,10 @@ function withAbsolutePaths(config: Config, directory: string): Config {
     inbounds: config.inbounds.map((inbound) => ({
       ...inbound,
       tls: inbound.tls && {
+        ...inbound.tls,
         certificate: absolute(inbound.tls.certificate),
         key: absolute(inbound.tls.key),
         clientAuthority: optional(inbound.tls.clientAuthority),
-        clientCertificate: inbound.tls.clientCertificate,
         revocationList: optional(inbound.tls.revocationList),
       },
       auth: inbound.auth && { ...inbound.auth, users: optional(inbound.auth.users) },

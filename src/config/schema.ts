@@ -33,6 +33,10 @@ const tlsSchema = z.strictObject({
     .default('required')
     .describe('optional: a client may come without one; on http only'),
   revocationList: path.optional().describe("The authority's revocation list"),
+  sessionTickets: z
+    .boolean()
+    .default(true)
+    .describe('Clients may resume a TLS session; they are judged all the same'),
 })
 
 const authSchema = z.strictObject({

@@ -1,5 +1,5 @@
 // Reads the certificates, keys and lists that a config names. Rule: an error names the file and the setting.
-import { readText } from '../config/load.ts'
+import { readBytes, readText } from '../config/load.ts'
 import { credentialProblem, readProxyUrl } from '../config/proxy-url.ts'
 import type { Config, InboundConfig, TunnelOutboundConfig, UpstreamOutboundConfig } from '../config/schema.ts'
 import { GatewayError } from '../errors.ts'
@@ -8,18 +8,39 @@ import type { UpstreamServer } from '../outbound/upstream-ask.ts'
 import { ClientTrust } from '../pki/judge.ts'
 import { checkCredentials, type ServerCredentials } from '../transport/tls-server.ts'
 
-/** What a listener shows and judges by. Errors: `file-unusable`, `pki-invalid`. */
-export function readServerCredentials(tls: NonNullable<InboundConfig['tls']>): ServerCredentials {
+type TlsConfig = NonNullable<InboundConfig['tls']>
+
+/** What a listener shows and judges by. Errors: `file-unusable`, `pki-invalid`, `revocation-list-unusable`. */
+export function readServerCredentials(tls: TlsConfig): ServerCredentials {
+  return { ...readServerCertificate(tls), ...readClientTrust(tls) }
+}
+
+/** What a listener shows: a certificate and its key, held against each other. */
+function readServerCertificate(tls: TlsConfig): Pick<ServerCredentials, 'certificate' | 'key'> {
   const certificate = readText(tls.certificate, 'tls.certificate')
   const key = readText(tls.key, 'tls.key')
   inFile(`${tls.certificate} and ${tls.key}`, () => checkCredentials({ certificate, key }))
-  if (tls.clientAuthority === undefined) return { certificate, key }
+  return { certificate, key }
+}
+
+/** What a listener judges clients by; nothing where it asks for no certificate. */
+function readClientTrust(tls: TlsConfig): Pick<ServerCredentials, 'clientAuthority' | 'clientTrust'> {
+  if (tls.clientAuthority === undefined) return {}
   const clientAuthority = readText(tls.clientAuthority, 'tls.clientAuthority')
-  const revocationList = tls.revocationList && readText(tls.revocationList, 'tls.revocationList')
+  const revocationList = readRevocationList(tls)
   const clientTrust = inFile(`${tls.clientAuthority} and its revocation list`, () =>
-    ClientTrust.load({ authorities: clientAuthority, ...(revocationList && { revocationList }) }),
+    ClientTrust.load({
+      authorities: clientAuthority,
+      // Empty, it is a list that cannot be read, not one that was never asked for.
+      ...(revocationList !== undefined && { revocationList }),
+    }),
   )
-  return { certificate, key, clientAuthority, clientTrust }
+  return { clientAuthority, clientTrust }
+}
+
+/** DER or PEM. Errors: `file-unusable`. */
+function readRevocationList({ revocationList }: TlsConfig): Uint8Array | undefined {
+  return revocationList === undefined ? undefined : readBytes(revocationList, 'tls.revocationList')
 }
 
 /** What a tunnel client shows and trusts. Errors: `file-unusable`. */

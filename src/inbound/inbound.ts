@@ -7,15 +7,17 @@ import { TLSSocket } from 'node:tls'
 import type { InboundConfig } from '../config/schema.ts'
 import { inCidrs, parseCidr, parseListenAddress, type Cidr } from '../config/address.ts'
 import { GatewayError, type ErrorCode } from '../errors.ts'
+import type { ClientIdentity } from '../pki/judge.ts'
 import type { BoundAddress, Identity, Mode } from '../protocol/request.ts'
 import { abort } from '../transport/abort.ts'
 import { listenTcp, type Listener } from '../transport/listener.ts'
 import { readProxyHeader } from '../transport/proxy-header.ts'
 import { setSource } from '../transport/source.ts'
-import { TlsServer, type PeerCertificate, type ServerCredentials } from '../transport/tls-server.ts'
+import { TlsServer, type ServerCredentials } from '../transport/tls-server.ts'
 import type { InboundContext } from './context.ts'
 import { HttpInbound } from './http.ts'
 import { Http2Inbound } from './http2.ts'
+import { JudgedPeers } from './judged-peers.ts'
 import type { ListenerFacts } from './settings-facts.ts'
 import { serveSocks } from './socks.ts'
 import { TunnelInbound, type TunnelInboundEvents } from './tunnel.ts'
@@ -62,6 +64,7 @@ export class Inbound {
   #certificate: X509Certificate | undefined
   #listener: Listener | undefined
   #sockets = new Set<Socket>()
+  #judged = new JudgedPeers((peer) => this.#tls?.judgeAgain(peer))
 
   constructor(
     config: InboundConfig,
@@ -75,7 +78,7 @@ export class Inbound {
     this.#sources = config.auth?.sources && parseCidrs(config.auth.sources)
     this.#balancers = parseCidrs(config.proxyProtocol ?? [])
     this.#turnAway = new TurnAway(credentials === undefined && config.type !== 'tunnel' ? config.type : 'tls')
-    if (config.type === 'tunnel') this.#tunnel = new TunnelInbound(host.context, host)
+    if (config.type === 'tunnel') this.#tunnel = new TunnelInbound(host.context, host, this.#judged)
     if (config.type === 'http' || config.type === 'mixed') {
       this.#http = new HttpInbound(
         host.context,
@@ -89,12 +92,13 @@ export class Inbound {
       })
     }
     if (credentials !== undefined) {
-      this.#certificate = readCertificate(credentials)
+      this.#certificate = readCertificate(credentials.certificate)
       this.#tls = new TlsServer({
         credentials,
         handshakeMs: host.context.limits.handshakeMs,
         alpn: config.type === 'http' ? ['h2', 'http/1.1'] : ['http/1.1'],
         certificateOptional: config.tls?.clientCertificate === 'optional',
+        sessionTickets: config.tls?.sessionTickets !== false,
         newReference: () => host.context.newReference(),
         refused: (code, reference) => host.context.refused(mode, code, reference),
         secured: (socket, peer) => this.#serve(socket, peer),
@@ -133,13 +137,21 @@ export class Inbound {
     this.#listener = await listenTcp(where, (socket) => this.#accept(socket))
   }
 
-  /** New connections use `credentials`; tunnels are judged again by them. */
-  reload(credentials: ServerCredentials): void {
-    this.#tls?.reload(credentials)
-    this.#certificate = readCertificate(credentials)
-    const trust = credentials.clientTrust
-    if (trust === undefined) return
-    this.#tunnel?.judgeAgain((peer) => (trust.isRevoked(peer.serial) ? 'certificate-revoked' : undefined))
+  /** New connections use what is given here; those that are open are judged again by it. */
+  reload(fresh: Partial<ServerCredentials>): void {
+    this.#tls?.reload(fresh)
+    if (fresh.certificate !== undefined) this.#certificate = readCertificate(fresh.certificate)
+    this.#judged.judgeAgain()
+  }
+
+  /** Its revocation list cannot be read: nobody new is let in until `reload` brings one that can. */
+  distrust(): void {
+    this.#tls?.distrust()
+  }
+
+  /** What TLS shows and judges by now; undefined on a listener without. */
+  get credentials(): ServerCredentials | undefined {
+    return this.#tls?.credentials
   }
 
   /** Stops accepting, and tells tunnel clients to go elsewhere. Open connections go on. */
@@ -160,6 +172,7 @@ export class Inbound {
     if (this.#tunnel === undefined) for (const socket of this.#sockets) abort(socket)
     // A tunnel says GOAWAY, which a reset would overtake; its client resets the streams itself.
     this.#tunnel?.destroy()
+    this.#judged.close()
     this.endIdle()
   }
 
@@ -208,12 +221,12 @@ export class Inbound {
     this.#turnAway.refuse(socket, code, reference)
   }
 
-  #serve(socket: Socket, peer: PeerCertificate | undefined): void {
+  #serve(socket: Socket, peer: ClientIdentity | undefined): void {
     switch (this.config.type) {
       case 'tunnel':
         return this.#tunnel?.serve(socket, peer)
       case 'http':
-        return this.#serveHttp(socket, peer && { kind: 'certificate', name: peer.identity })
+        return this.#serveHttp(socket, peer)
       case 'socks':
         return this.#serveSocks(socket)
       case 'mixed':
@@ -221,7 +234,15 @@ export class Inbound {
     }
   }
 
-  #serveHttp(socket: Socket, identity: Identity | undefined): void {
+  #serveHttp(socket: Socket, peer: ClientIdentity | undefined): void {
+    const identity: Identity | undefined = peer && { kind: 'certificate', name: peer.identity }
+    if (peer !== undefined) {
+      this.#judged.entered(socket, peer, (code) => {
+        this.#host.context.refused(this.#mode, code, this.#host.context.newReference())
+        abort(socket)
+      })
+      socket.on('close', () => this.#judged.left(socket))
+    }
     if (socket instanceof TLSSocket && socket.alpnProtocol === 'h2') this.#http2?.serve(socket, identity)
     else this.#http?.serve(socket, identity)
   }
@@ -258,7 +279,7 @@ export class Inbound {
 }
 
 /** Its names, where they can be read; TLS itself says what is wrong with it. */
-function readCertificate({ certificate }: ServerCredentials): X509Certificate | undefined {
+function readCertificate(certificate: string): X509Certificate | undefined {
   try {
     return new X509Certificate(certificate)
   } catch {

@@ -1,24 +1,19 @@
 // Inbound for tunnel clients: a judged TLS connection upgrades to WebSocket (RFC 6455) and every stream that
-// its mux session opens becomes a ProxyRequest. Rule: a session lives no longer than its certificate is good.
+// its mux session opens becomes a ProxyRequest. Rule: a session lives no longer than its certificate is good, and no
+// stream starts on one whose certificate is not.
 import http, { type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import { ERROR_ANSWERS, type ErrorCode, type GatewayError } from '../errors.ts'
+import type { ClientIdentity } from '../pki/judge.ts'
 import { MAX_FRAME_BYTES, SESSION_HEADER, SUBPROTOCOL, TUNNEL_PATH } from '../protocol/mux/frame.ts'
 import type { MuxStream } from '../protocol/mux/stream.ts'
 import type { BoundAddress, Identity, ProxyRequest } from '../protocol/request.ts'
 import { StreamSocket } from '../transport/stream-socket.ts'
-import type { PeerCertificate } from '../transport/tls-server.ts'
 import { TunnelConnection } from '../transport/tunnel-connection.ts'
 import { refusalBody, refusalHeaders, type InboundContext } from './context.ts'
-
-interface Session {
-  readonly connection: TunnelConnection
-  readonly peer: PeerCertificate | undefined
-}
-
-const EXPIRY_CHECK_MS = 10_000
+import type { JudgedPeers } from './judged-peers.ts'
 
 export interface TunnelInboundEvents {
   /** Takes a place among the sessions of an identity, or says why there is none. */
@@ -35,15 +30,16 @@ export class TunnelInbound {
   #events: TunnelInboundEvents
   #http: http.Server
   #webSockets: WebSocketServer
-  #peers = new WeakMap<Duplex, PeerCertificate>()
+  #peers = new WeakMap<Duplex, ClientIdentity>()
   #deadlines = new WeakMap<Duplex, NodeJS.Timeout>()
-  #sessions = new Set<Session>()
+  #sessions = new Set<TunnelConnection>()
+  #judged: JudgedPeers
   #draining = false
-  #expiry: NodeJS.Timeout
 
-  constructor(context: InboundContext, events: TunnelInboundEvents) {
+  constructor(context: InboundContext, events: TunnelInboundEvents, judged: JudgedPeers) {
     this.#context = context
     this.#events = events
+    this.#judged = judged
     this.#http = http.createServer({ maxHeaderSize: context.limits.headBytes, requestTimeout: 0 })
     this.#webSockets = new WebSocketServer({
       noServer: true,
@@ -53,7 +49,6 @@ export class TunnelInbound {
       handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
     })
     this.#webSockets.on('headers', (headers) => headers.push(`${SESSION_HEADER}: ${events.newSessionId()}`))
-    this.#expiry = setInterval(() => this.#endExpired(), EXPIRY_CHECK_MS).unref()
     this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
     this.#http.on('request', (request, response) => {
       const code = request.url === TUNNEL_PATH ? 'upgrade-required' : 'not-found'
@@ -78,7 +73,7 @@ export class TunnelInbound {
     return this.#sessions.size
   }
 
-  serve(socket: Socket, peer: PeerCertificate | undefined): void {
+  serve(socket: Socket, peer: ClientIdentity | undefined): void {
     if (peer !== undefined) this.#peers.set(socket, peer)
     const deadline = setTimeout(() => {
       this.#refused('handshake-timeout')
@@ -89,30 +84,14 @@ export class TunnelInbound {
     this.#http.emit('connection', socket)
   }
 
-  /** Ends every session whose certificate `stillGood` refuses, with the code that it gives. */
-  judgeAgain(stillGood: (peer: PeerCertificate) => ErrorCode | undefined): void {
-    for (const { connection, peer } of this.#sessions) {
-      const code = peer && stillGood(peer)
-      if (code === undefined) continue
-      this.#refused(code)
-      connection.destroy(code)
-    }
-  }
-
-  #endExpired(): void {
-    const nowMs = Date.now()
-    this.judgeAgain((peer) => (peer.expiresMs <= nowMs ? 'certificate-expired' : undefined))
-  }
-
   /** Takes no new streams; those that are open go on. */
   drain(): void {
     this.#draining = true
-    for (const { connection } of this.#sessions) connection.session.goaway('shutting-down')
+    for (const connection of this.#sessions) connection.session.goaway('shutting-down')
   }
 
   destroy(): void {
-    clearInterval(this.#expiry)
-    for (const { connection } of this.#sessions) connection.destroy('shutting-down')
+    for (const connection of this.#sessions) connection.destroy('shutting-down')
   }
 
   #refused(code: ErrorCode): string {
@@ -146,14 +125,20 @@ export class TunnelInbound {
         {
           open: (stream) => this.#serveStream(connection, stream, peer),
           closed: (error) => {
-            this.#sessions.delete(session)
+            this.#sessions.delete(connection)
+            this.#judged.left(connection)
             this.#events.sessionClosed(error.code)
             this.#events.sessionLeft(identity)
           },
         },
       )
-      const session: Session = { connection, peer }
-      this.#sessions.add(session)
+      this.#sessions.add(connection)
+      if (peer !== undefined) {
+        this.#judged.entered(connection, peer, (code) => {
+          this.#refused(code)
+          connection.destroy(code)
+        })
+      }
       this.#events.sessionOpened()
     })
     if (!opened) this.#events.sessionLeft(identity)
@@ -168,8 +153,10 @@ export class TunnelInbound {
     )
   }
 
-  #serveStream(connection: TunnelConnection, stream: MuxStream, peer: PeerCertificate | undefined): void {
+  #serveStream(connection: TunnelConnection, stream: MuxStream, peer: ClientIdentity | undefined): void {
     const { session } = connection
+    const problem = peer && this.#judged.problemOf(peer)
+    if (problem !== undefined) return session.refuse(stream, problem, this.#refused(problem))
     if (stream.kind !== 'tcp')
       return session.refuse(stream, 'command-unsupported', this.#refused('command-unsupported'))
     const gone = new AbortController()

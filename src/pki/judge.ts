@@ -8,6 +8,8 @@ import { readRevocationLists, type RevocationList } from './revocation-list-read
 import { normaliseSerial } from './serial.ts'
 
 const CLIENT_AUTH_OID = '1.3.6.1.5.5.7.3.2'
+/** X.509 counts whole seconds, and the last one still belongs. */
+const LAST_SECOND_MS = 1000
 
 export interface ClientTrustSource {
   /** PEM, one authority or more. */
@@ -17,25 +19,30 @@ export interface ClientTrustSource {
 }
 
 export interface ClientIdentity {
-  /** The subject's common name: the name that the index issued it under. */
+  /** The subject's common name: the name that the index issued it under. A secret to logs and metrics. */
   readonly identity: string
   /** Lower-case hex without leading zeros. */
   readonly serial: string
+  /** When the certificate ends, in milliseconds since the epoch. */
+  readonly expiresMs: number
+  /** SHA-256 fingerprint of the authority that issued it. */
+  readonly authority: string
 }
 
 interface TrustedAuthority {
   readonly certificate: X509Certificate
+  readonly fingerprint: string
   readonly publicKey: KeyObject
   readonly list: RevocationList | undefined
 }
 
 export class ClientTrust {
   readonly #authorities: readonly TrustedAuthority[]
-  readonly #checksRevocation: boolean
+  readonly checksRevocation: boolean
 
   private constructor(authorities: readonly TrustedAuthority[], checksRevocation: boolean) {
     this.#authorities = authorities
-    this.#checksRevocation = checksRevocation
+    this.checksRevocation = checksRevocation
   }
 
   /**
@@ -62,10 +69,26 @@ export class ClientTrust {
       }
     }
     const authorities = certificates.map((certificate) => {
-      const { publicKey } = certificate
-      return { certificate, publicKey, list: onlyList(lists.filter((list) => list.isSignedBy(publicKey))) }
+      const { publicKey, fingerprint256: fingerprint } = certificate
+      const list = onlyList(lists.filter((one) => one.isSignedBy(publicKey)))
+      return { certificate, fingerprint, publicKey, list }
     })
     return new ClientTrust(authorities, source.revocationList !== undefined)
+  }
+
+  /** The same authorities with no list to rely on: nobody new is let in. */
+  withoutLists(): ClientTrust {
+    return new ClientTrust(
+      this.#authorities.map((authority) => ({ ...authority, list: undefined })),
+      true,
+    )
+  }
+
+  /** The list that is due first; undefined where there is none to rely on. */
+  get firstDue(): Pick<RevocationList, 'thisUpdate' | 'nextUpdate'> | undefined {
+    return this.#authorities
+      .flatMap(({ list }) => list ?? [])
+      .toSorted((one, other) => one.nextUpdate.getTime() - other.nextUpdate.getTime())[0]
   }
 
   /**
@@ -97,21 +120,40 @@ export class ClientTrust {
     if (!certificate.keyUsage?.includes(CLIENT_AUTH_OID)) throw refusal('certificate-wrong-usage')
 
     const serial = normaliseSerial(certificate.serialNumber)
-    if (this.#checksRevocation && usableList(issuer, now).serials.has(serial)) {
+    if (this.checksRevocation && usableList(issuer, now).serials.has(serial)) {
       throw refusal('certificate-revoked')
     }
-    return { identity, serial }
+    return {
+      identity,
+      serial,
+      expiresMs: certificate.validToDate.getTime() + LAST_SECOND_MS,
+      authority: issuer.fingerprint,
+    }
   }
 
-  /** Whether any list holds this serial (hex of either case): for the streams of a client already judged. */
-  isRevoked(serial: string): boolean {
-    const wanted = normaliseSerial(serial)
-    return this.#authorities.some(({ list }) => list?.serials.has(wanted))
+  /**
+   * What now speaks against somebody whom `judge` let in, by this trust or an earlier one; undefined where nothing does.
+   * Costs no signature check: it is asked for every stream. Codes as above, without those that cannot change.
+   */
+  judgeAgain({ authority, serial, expiresMs }: ClientIdentity, now: Date): ErrorCode | undefined {
+    const issuer = this.#authorities.find(({ fingerprint }) => fingerprint === authority)
+    if (!issuer) return 'certificate-untrusted'
+    if (now.getTime() >= expiresMs) return 'certificate-expired'
+    const authorityFault = dateFault(issuer.certificate, now)
+    if (authorityFault) return authorityFault
+    if (!this.checksRevocation) return undefined
+    // A list that is past due still says who was revoked.
+    if (issuer.list?.serials.has(serial) === true) return 'certificate-revoked'
+    return issuer.list && isInDate(issuer.list, now) ? undefined : 'revocation-list-unusable'
   }
 }
 
+function isInDate({ thisUpdate, nextUpdate }: RevocationList, now: Date): boolean {
+  return thisUpdate <= now && now <= nextUpdate
+}
+
 function usableList({ list }: TrustedAuthority, now: Date): RevocationList {
-  if (list && list.thisUpdate <= now && now <= list.nextUpdate) return list
+  if (list && isInDate(list, now)) return list
   throw new GatewayError('revocation-list-unusable', {
     detail: !list
       ? 'no revocation list covers the authority of this client certificate'
@@ -127,8 +169,7 @@ function dateFault(
   now: Date,
 ): 'certificate-expired' | 'certificate-not-yet-valid' | undefined {
   if (now < certificate.validFromDate) return 'certificate-not-yet-valid'
-  // X.509 counts whole seconds, and the last one still belongs.
-  if (now.getTime() >= certificate.validToDate.getTime() + 1000) return 'certificate-expired'
+  if (now.getTime() >= certificate.validToDate.getTime() + LAST_SECOND_MS) return 'certificate-expired'
   return undefined
 }
 

@@ -1,10 +1,11 @@
 // TLS 1.3 on accepted sockets. Rules: nothing older than 1.3 is spoken (1.2 shows client certificates in
 // clear), a client certificate is judged by us on every connection, resumed ones too, and a peer that is not
 // let in is told why in one fixed answer before a byte of HTTP is read.
+import { constants } from 'node:crypto'
 import type { Socket } from 'node:net'
 import tls, { type TLSSocket } from 'node:tls'
 import { ERROR_ANSWERS, GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
-import type { ClientTrust } from '../pki/judge.ts'
+import type { ClientIdentity, ClientTrust } from '../pki/judge.ts'
 import { setCarrier } from './abort.ts'
 import { setSource, sourceOf } from './source.ts'
 
@@ -18,21 +19,15 @@ export interface ServerCredentials {
   readonly clientAuthority?: string
 }
 
-export interface PeerCertificate {
-  /** The name under which the authority issued it. A secret to logs and metrics. */
-  readonly identity: string
-  readonly serial: string
-  /** When it ends, in milliseconds since the epoch. */
-  readonly expiresMs: number
-}
-
 export interface TlsServerOptions {
   readonly credentials: ServerCredentials
   readonly handshakeMs: number
   readonly alpn: readonly string[]
   /** A client may come without a certificate; one that it shows is judged all the same. */
   readonly certificateOptional: boolean
-  readonly secured: (socket: TLSSocket, peer: PeerCertificate | undefined) => void
+  /** Clients may resume a TLS session: they save a handshake, and are judged like all others. */
+  readonly sessionTickets: boolean
+  readonly secured: (socket: TLSSocket, peer: ClientIdentity | undefined) => void
   /** A handshake failed or a certificate was refused. The socket is taken care of. */
   readonly refused: (code: ErrorCode, reference: string) => void
   readonly newReference: () => string
@@ -49,7 +44,7 @@ const REFUSAL_LINGER_BYTES = 64 * 1024
 export class TlsServer {
   #server: tls.Server
   #options: TlsServerOptions
-  #trust: ClientTrust | undefined
+  #credentials: ServerCredentials
   /** By their peer: the event of a finished handshake names only the TLS socket, not what carries it. */
   #carriers = new Map<string, Socket>()
   /** Handshakes under way, and since when; the oldest first. */
@@ -57,11 +52,11 @@ export class TlsServer {
 
   constructor(options: TlsServerOptions) {
     this.#options = options
-    this.#trust = options.credentials.clientTrust
+    this.#credentials = options.credentials
     this.#server = tls.createServer({
-      ...contextOptions(options.credentials),
+      ...contextOptions(options.credentials, options.sessionTickets),
       allowHalfOpen: true,
-      requestCert: this.#trust !== undefined,
+      requestCert: options.credentials.clientTrust !== undefined,
       rejectUnauthorized: false,
       handshakeTimeout: options.handshakeMs,
       ALPNProtocols: [...options.alpn],
@@ -101,10 +96,32 @@ export class TlsServer {
     oldest[0].resetAndDestroy()
   }
 
-  /** New connections use `credentials`; open ones are the caller's to judge again. */
-  reload(credentials: ServerCredentials): void {
-    this.#server.setSecureContext(contextOptions(credentials))
-    this.#trust = credentials.clientTrust
+  /** New connections use what is given here beside what was before; open ones are the caller's to judge again. */
+  reload(fresh: Partial<ServerCredentials>): void {
+    const before = this.#credentials
+    const now = { ...before, ...fresh }
+    this.#credentials = now
+    // A new context has new ticket keys, and every client a whole handshake to make: not for a revocation list.
+    const isSame =
+      now.certificate === before.certificate &&
+      now.key === before.key &&
+      now.clientAuthority === before.clientAuthority
+    if (!isSame) this.#server.setSecureContext(contextOptions(now, this.#options.sessionTickets))
+  }
+
+  /** Its revocation list cannot be read: nobody new is let in until `reload` brings one that can. */
+  distrust(): void {
+    const { clientTrust } = this.#credentials
+    if (clientTrust !== undefined) this.reload({ clientTrust: clientTrust.withoutLists() })
+  }
+
+  get credentials(): ServerCredentials {
+    return this.#credentials
+  }
+
+  /** What now speaks against a client that was let in; undefined where nothing does. */
+  judgeAgain(peer: ClientIdentity): ErrorCode | undefined {
+    return this.#credentials.clientTrust?.judgeAgain(peer, new Date())
   }
 
   #secured(socket: TLSSocket): void {
@@ -117,13 +134,13 @@ export class TlsServer {
       setSource(socket, sourceOf(carrier))
       this.#unfinished.delete(carrier)
     }
-    if (this.#trust === undefined) return secured(socket, undefined)
+    const { clientTrust } = this.#credentials
+    if (clientTrust === undefined) return secured(socket, undefined)
     const certificate = socket.getPeerX509Certificate()
     if (certificate === undefined && this.#options.certificateOptional) return secured(socket, undefined)
-    let peer: PeerCertificate
+    let peer: ClientIdentity
     try {
-      const judged = this.#trust.judge(certificate, new Date())
-      peer = { ...judged, expiresMs: certificate?.validToDate.getTime() ?? 0 }
+      peer = clientTrust.judge(certificate, new Date())
     } catch (thrown) {
       const error = toGatewayError(thrown, 'client', 'certificate-untrusted')
       const reference = newReference()
@@ -144,9 +161,11 @@ export function checkCredentials(credentials: ServerCredentials): void {
   contextOptions(credentials)
 }
 
-function contextOptions(credentials: ServerCredentials): tls.SecureContextOptions {
+function contextOptions(credentials: ServerCredentials, sessionTickets = true): tls.SecureContextOptions {
   try {
     const options: tls.SecureContextOptions = {
+      // Without tickets TLS 1.3 would keep sessions here, and Node keeps none: nothing can be resumed.
+      ...(!sessionTickets && { secureOptions: constants.SSL_OP_NO_TICKET }),
       cert: credentials.certificate,
       key: credentials.key,
       ca: credentials.clientAuthority,

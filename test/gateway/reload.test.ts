@@ -12,7 +12,7 @@ import { sum } from '../support/metrics.ts'
 import { makeTestPki, type TestPki } from '../support/pki.ts'
 import { everyInbound, LOOPBACK_EGRESS, startStack, writePki, type Stack } from '../support/stacks.ts'
 import { tempDir, type TempDir } from '../support/temp-dir.ts'
-import { open, WAYS } from '../support/through.ts'
+import { connectHead, open, WAYS } from '../support/through.ts'
 import { startRawOrigin, Wire } from '../support/wire.ts'
 
 let pki: TestPki
@@ -29,11 +29,16 @@ interface Reloadable extends AsyncDisposable {
   metrics(): Promise<string>
 }
 
-async function start(): Promise<Reloadable> {
+async function start(options: { clientAuthority?: boolean } = {}): Promise<Reloadable> {
   const dir = await tempDir()
   await writePki(dir, pki)
   await writeFile(dir.file('users'), `alice:${await hashPassword('sesame')}\n`)
-  const config: ConfigInput = { inbounds: everyInbound(dir, dir.file('users')), egress: LOOPBACK_EGRESS }
+  const inbounds = everyInbound(dir, dir.file('users'))
+  const trust = { clientAuthority: dir.file('ca.crt'), revocationList: dir.file('ca.crl') }
+  const https = inbounds[2]
+  if (options.clientAuthority === true && https?.tls !== undefined)
+    inbounds[2] = { ...https, tls: { ...https.tls, ...trust }, auth: undefined }
+  const config: ConfigInput = { inbounds, egress: LOOPBACK_EGRESS }
   const metrics = new Metrics('test')
   const gateway = await Gateway.start({ config: configSchema.parse(config), observer: metrics.observer })
   return {
@@ -113,6 +118,12 @@ describe('a reload', () => {
       NEW_RULES,
     ],
     [
+      'a revocation list that is empty',
+      'pki-invalid',
+      (dir: TempDir) => writeFile(dir.file('ca.crl'), ''),
+      NEW_RULES,
+    ],
+    [
       'a key of another certificate',
       'pki-invalid',
       async (dir: TempDir) => writeFile(dir.file('gateway.key'), await readFile(dir.file('client.key'))),
@@ -159,6 +170,28 @@ describe('a certificate that a reload revokes', () => {
     })
     await expect(open(stack, way!, '127.0.0.1', origin.port)).rejects.toThrow('refused with 403')
     expect(origin.wires.length).toBe(1)
+  })
+
+  it('ends the connections to an encrypted proxy that it opened', async () => {
+    await using origin = await startRawOrigin()
+    await using running = await start({ clientAuthority: true })
+    const port = running.gateway.addresses[2]?.address.port ?? 0
+    const { certificate: cert, key } = pki.client
+    const reach = (): Promise<Wire> => Wire.connectTls(port, { ca: pki.authority.certificate, cert, key })
+    using live = await reach()
+    live.send(connectHead('127.0.0.1', origin.port))
+    await live.untilText('\r\n\r\n')
+    using idle = await reach()
+    await writeFile(running.dir.file('ca.crl'), await pki.revoke(pki.client))
+    expect(running.reload()).toBe('ok')
+    expect(await live.ended()).toBe('reset')
+    expect(await (await origin.wire()).ended()).toBe('reset')
+    expect(await idle.ended()).toBe('reset')
+    using again = await reach()
+    await again.ended()
+    expect(again.text).toContain('sightline-error: certificate-revoked')
+    const metrics = await running.metrics()
+    expect(sum(metrics, 'sightline_refusals_total', { mode: 'https-proxy' })).toBe(3)
   })
 
   it("is none of the others' business", async () => {

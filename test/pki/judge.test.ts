@@ -45,12 +45,17 @@ describe('a client that is let in', () => {
     expect(trust.judge(certificateOf(pki.client), NOW)).toEqual({
       identity: 'alice',
       serial: pki.client.serial,
+      expiresMs: pki.client.notAfter.getTime() + 1000,
+      authority: new X509Certificate(authorities).fingerprint256,
     })
   })
 
   it('keeps its name over a renewal by the same authority', async () => {
     const renewed = await pki.issueClient('alice')
-    expect(trust.judge(certificateOf(renewed), NOW)).toEqual({ identity: 'alice', serial: renewed.serial })
+    expect(trust.judge(certificateOf(renewed), NOW)).toMatchObject({
+      identity: 'alice',
+      serial: renewed.serial,
+    })
   })
 
   it('may come from any of several authorities', () => {
@@ -185,7 +190,7 @@ describe('a client that is refused', () => {
         return new X509Certificate(der ?? '')
       }),
     )
-    expect(trust.judge(positive, NOW)).toEqual({ identity: 'alice', serial: 'abc' })
+    expect(trust.judge(positive, NOW)).toMatchObject({ identity: 'alice', serial: 'abc' })
     expect(negative?.serialNumber).toBe('-0ABC')
     expect(await codeOf(() => trust.judge(negative, NOW))).toBe('certificate-untrusted')
   })
@@ -249,20 +254,48 @@ describe('the revocation list', () => {
     expect(error).toMatchObject({ code: 'revocation-list-unusable', message: expect.stringContaining('two') })
   })
 
-  it('answers by serial for streams already open, in any spelling', () => {
-    expect(trust.isRevoked(pki.revoked.serial)).toBe(true)
-    expect(trust.isRevoked(`00${pki.revoked.serial.toUpperCase()}`)).toBe(true)
-    expect(trust.isRevoked(pki.client.serial)).toBe(false)
-    expect(trustWithoutList.isRevoked(pki.revoked.serial)).toBe(false)
-  })
-
   it('may hold 200,000 serials', async () => {
     const serials = Array.from({ length: 200_000 }, (_, index) => (index + 1).toString(16))
     const big = ClientTrust.load({ authorities, revocationList: bigList([...serials, pki.client.serial]) })
-    expect(big.isRevoked('30d40')).toBe(true)
-    expect(big.isRevoked('30d41')).toBe(false)
     expect(await codeOf(() => big.judge(certificateOf(pki.client), NOW))).toBe('certificate-revoked')
     expect(big.judge(certificateOf(pki.revoked), NOW).identity).toBe('rita')
+  })
+})
+
+describe('somebody who was let in', () => {
+  const day = (days: number): Date => new Date(NOW.getTime() + days * 86_400_000)
+  const load = (revocationList: string, from = authorities): ClientTrust =>
+    ClientTrust.load({ authorities: from, revocationList })
+  const alice = trust.judge(certificateOf(pki.client), NOW)
+
+  it('stays in while nothing has changed', () => {
+    expect(trust.judgeAgain(alice, NOW)).toBeUndefined()
+    expect(trustWithoutList.judgeAgain(alice, day(300))).toBeUndefined()
+  })
+
+  it('is out once a later list has the serial, also when that list is past due', async () => {
+    const later = load(await pki.revoke(pki.client))
+    expect(later.judgeAgain(alice, NOW)).toBe('certificate-revoked')
+    expect(later.judgeAgain(alice, day(364.9))).toBe('certificate-revoked')
+    expect(load(await pki.revoke(pki.revoked)).judgeAgain(alice, NOW)).toBeUndefined()
+  })
+
+  it('is out when the certificate ends, with its last second', () => {
+    const lastSecond = new Date(alice.expiresMs - 1)
+    expect(trustWithoutList.judgeAgain(alice, lastSecond)).toBeUndefined()
+    expect(trustWithoutList.judgeAgain(alice, new Date(alice.expiresMs))).toBe('certificate-expired')
+  })
+
+  it('is out when another authority has taken the place of the one that issued', async () => {
+    const other = ClientTrust.load({ authorities: pki.otherAuthority.certificate })
+    expect(other.judgeAgain(alice, NOW)).toBe('certificate-untrusted')
+    const both = ClientTrust.load({ authorities: pki.otherAuthority.certificate + authorities })
+    expect(both.judgeAgain(alice, NOW)).toBeUndefined()
+  })
+
+  it('is told when nothing says any more who is revoked', () => {
+    expect(trust.withoutLists().judgeAgain(alice, NOW)).toBe('revocation-list-unusable')
+    expect(trust.judgeAgain({ ...alice, expiresMs: Infinity }, day(366))).toBe('revocation-list-unusable')
   })
 })
 
