@@ -7,7 +7,7 @@ local sightline = Proto("sightline", "Sightline tunnel")
 local HEADER_BYTES = 5
 local MAX_PAYLOAD_BYTES = 65536
 local MAX_REFERENCE_BYTES = 32
-local INITIAL_CREDIT_BYTES = 65536
+local INITIAL_CREDIT_BYTES = { tcp = 65536, udp = 131072 }
 local MAX_OFFSET = 9007199254740991 -- 2^53 - 1
 
 local OPEN, OPENED, REFUSED, DATA, CREDIT, FIN, RESET, GOAWAY = 1, 2, 3, 4, 5, 6, 7, 8
@@ -95,6 +95,10 @@ local f = {
   opened_port = ProtoField.uint16("sightline.opened.port", "Port", base.DEC),
   error = ProtoField.uint16("sightline.error", "Error", base.DEC, ERRORS),
   reference = ProtoField.string("sightline.refused.reference", "Reference"),
+  datagram_address_type = ProtoField.uint8("sightline.datagram.address_type", "Address type", base.DEC, ADDRESS_TYPES),
+  datagram_host = ProtoField.string("sightline.datagram.host", "Host"),
+  datagram_port = ProtoField.uint16("sightline.datagram.port", "Port", base.DEC),
+  datagram_payload = ProtoField.bytes("sightline.datagram.payload", "Datagram"),
   data_payload = ProtoField.bytes("sightline.data.payload", "Payload"),
   data_length = ProtoField.uint32("sightline.data.length", "Payload length", base.DEC),
   data_offset = ProtoField.uint64("sightline.data.offset", "Offset in the stream", base.DEC),
@@ -119,7 +123,7 @@ sightline.experts = values(e)
 
 local tcp_stream = Field.new("tcp.stream")
 
--- What earlier frames say of later ones: connections[tcp.stream][stream id] = { destination, sent, credit }, the last two
+-- What earlier frames say of later ones: connections[tcp.stream][stream id] = { kind, destination, sent, credit }, the last two
 -- by sender. Built in the first pass, in order; later passes, in any order, read it back from `notes`.
 local connections, notes, last_packet, ordinal, shown
 
@@ -156,14 +160,14 @@ local function follow(pinfo, note, frame)
   local from, to = ends(pinfo)
   local stream = stream_of(frame.stream, frame.type == OPEN)
   if stream == nil then return end
-  if frame.type == OPEN then stream.destination = frame.text end
+  if frame.type == OPEN then stream.kind, stream.destination = frame.kind, frame.text end
   note.destination = stream.destination
   if frame.type == DATA then
     note.offset = stream.sent[from] or 0
     stream.sent[from] = note.offset + frame.length
-    note.overrun = stream.sent[from] > (stream.credit[from] or INITIAL_CREDIT_BYTES)
+    note.overrun = stream.sent[from] > (stream.credit[from] or INITIAL_CREDIT_BYTES[stream.kind])
   elseif frame.type == CREDIT then
-    stream.credit[to] = math.max(stream.credit[to] or INITIAL_CREDIT_BYTES, frame.offset)
+    stream.credit[to] = math.max(stream.credit[to] or INITIAL_CREDIT_BYTES[stream.kind], frame.offset)
   end
 end
 
@@ -172,8 +176,9 @@ local function show_host_and_port(host, port)
   return host .. ":" .. port
 end
 
--- Reads an address that fills `body` exactly. Gives `host:port`, or nothing and what is wrong.
-local function read_address(body, tree, type_field, host_field, port_field)
+-- Reads the address at the front of `body`, and its end to the byte unless `open_end`. Gives `host:port` and where it ends, or
+-- nothing and what is wrong.
+local function read_address(body, tree, type_field, host_field, port_field, open_end)
   if body == nil then return nil, "no address" end
   local kind = body(0, 1):uint()
   tree:add(type_field, body(0, 1))
@@ -182,7 +187,8 @@ local function read_address(body, tree, type_field, host_field, port_field)
   elseif kind == IPV6 then start, length = 1, 16
   elseif kind == NAME then start, length = 2, body:len() > 1 and body(1, 1):uint() or 0
   else return nil, "address type " .. kind end
-  if body:len() ~= start + length + 2 then return nil, "an address of a wrong length" end
+  local stop = start + length + 2
+  if body:len() < stop or (body:len() > stop and not open_end) then return nil, "an address of a wrong length" end
   local host = ""
   if kind == IPV4 then host = tostring(body(start, length):ipv4())
   elseif kind == IPV6 then host = tostring(body(start, length):ipv6())
@@ -193,7 +199,7 @@ local function read_address(body, tree, type_field, host_field, port_field)
   local port = body(start + length, 2):uint()
   if length > 0 then tree:add(host_field, body(start, length), host) end
   tree:add(port_field, body(start + length, 2))
-  return show_host_and_port(host, port)
+  return show_host_and_port(host, port), stop
 end
 
 local function read_error(body, tree)
@@ -203,13 +209,14 @@ end
 
 -- One reader for each type: gives the text for the info column, or nothing and what is wrong. `body` is nil where empty.
 local readers = {
-  [OPEN] = function(body, tree)
+  [OPEN] = function(body, tree, frame)
     if body == nil then return nil, "OPEN is empty" end
     local kind = KINDS[body(0, 1):uint()]
     tree:add(f.open_kind, body(0, 1))
     if kind == nil then return nil, "OPEN has an unknown kind" end
     local address = body:len() > 1 and body(1) or nil
     local text, wrong = read_address(address, tree, f.open_address_type, f.open_host, f.open_port)
+    frame.kind = kind
     return text and kind .. " " .. text, wrong
   end,
   [OPENED] = function(body, tree)
@@ -230,7 +237,12 @@ local readers = {
     frame.length = body:len()
     tree:add(f.data_length, frame.length):set_generated()
     tree:add(f.data_payload, body)
-    return frame.length .. " bytes"
+    local stream = stream_of(frame.stream)
+    if stream == nil or stream.kind ~= "udp" then return frame.length .. " bytes" end
+    local text, stop = read_address(body, tree, f.datagram_address_type, f.datagram_host, f.datagram_port, true)
+    if text == nil then return nil, "a datagram with " .. stop end
+    if frame.length > stop then tree:add(f.datagram_payload, body(stop)) end
+    return frame.length - stop .. " bytes, datagram of " .. text
   end,
   [CREDIT] = function(body, tree, frame)
     if body == nil or body:len() ~= 8 then return nil, "CREDIT has a wrong length" end

@@ -114,8 +114,8 @@ class Association implements Watched {
   }
 
   readonly fromUpstream: UdpEvents = {
-    sent: (destination, bytes) => {
-      this.#host.observer.relayed(this.#request.mode, 'up', 'unknown', bytes)
+    sent: (destination, { length }) => {
+      this.#host.observer.relayed(this.#request.mode, 'up', 'unknown', length)
       this.#read(destination)
     },
     message: (from, payload) => {

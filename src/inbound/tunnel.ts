@@ -14,6 +14,7 @@ import { StreamSocket } from '../transport/stream-socket.ts'
 import { TunnelConnection } from '../transport/tunnel-connection.ts'
 import { refusalBody, refusalHeaders, type InboundContext } from './context.ts'
 import type { JudgedPeers } from './judged-peers.ts'
+import { tunnelAssociation } from './tunnel-udp.ts'
 
 export interface TunnelInboundEvents {
   /** Takes a place among the sessions of an identity, or says why there is none. */
@@ -157,8 +158,9 @@ export class TunnelInbound {
     const { session } = connection
     const problem = peer && this.#judged.problemOf(peer)
     if (problem !== undefined) return session.refuse(stream, problem, this.#refused(problem))
-    if (stream.kind !== 'tcp')
-      return session.refuse(stream, 'command-unsupported', this.#refused('command-unsupported'))
+    const identity: Identity | undefined = peer && { kind: 'certificate', name: peer.identity }
+    if (stream.kind === 'udp')
+      return void this.#context.associate(tunnelAssociation(session, stream, identity))
     const gone = new AbortController()
     const socket = new StreamSocket(stream)
     socket.on('error', () => {})
@@ -167,8 +169,8 @@ export class TunnelInbound {
     const request: ProxyRequest = {
       mode: 'tunnel',
       destination: stream.destination,
-      identity: peer && { kind: 'certificate', name: peer.identity },
-      sentCredential: peer !== undefined,
+      identity,
+      sentCredential: identity !== undefined,
       signal: gone.signal,
       confirm: (bound: BoundAddress) => {
         socket.off('close', onClose)

@@ -187,7 +187,7 @@ export class DirectUdp implements UdpOutbound {
     this.#admit(address)
     const { destination } = route
     socket.send({ address, port: destination.port }, [payload], (why) => {
-      if (why === undefined) return this.#events.sent(destination, payload.length)
+      if (why === undefined) return this.#events.sent(destination, payload)
       // No way there (no IPv6, say): the next of the addresses, and this datagram with it.
       const isCurrent = route.addresses[0] === address
       if (why !== 'unreachable' || (isCurrent && route.addresses.length < 2)) return this.#events.dropped(why)

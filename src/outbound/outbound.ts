@@ -42,8 +42,8 @@ export interface UdpRequest extends Pick<ProxyRequest, 'mode' | 'identity' | 'si
 
 /** What an outbound tells of an association. */
 export interface UdpEvents {
-  /** A datagram of so many bytes is on its way. */
-  sent(destination: Destination, bytes: number): void
+  /** A datagram is on its way. `payload` is not to be kept. */
+  sent(destination: Destination, payload: Uint8Array): void
   /** A datagram for the client, from an address that it has sent to. `payload` is the callee's to keep. */
   message(from: BoundAddress, payload: Uint8Array): void
   /** A datagram, in either direction, went nowhere; `failure` says more where a rule or a look-up was why. */

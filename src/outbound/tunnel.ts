@@ -5,13 +5,14 @@ import { GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
 import type { Destination } from '../protocol/request.ts'
 import { StreamSocket } from '../transport/stream-socket.ts'
 import { TunnelConnection } from '../transport/tunnel-connection.ts'
-import type { DialRequest, Dialled, Outbound } from './outbound.ts'
+import type { DialRequest, Dialled, Outbound, UdpEvents, UdpOutbound, UdpRequest } from './outbound.ts'
 import {
   dialTunnel,
   type TunnelCredentials,
   type TunnelDialOptions,
   type TunnelFacts,
 } from './tunnel-dial.ts'
+import { openTunnelUdp } from './tunnel-udp.ts'
 
 /** States that a person may see; `refused` waits for a new certificate. */
 export type TunnelState =
@@ -61,6 +62,12 @@ export class TunnelOutbound implements Outbound {
     const deadlineMs = performance.now() + this.#options.dialMs
     const connection = await this.#connection(signal)
     return openStream(connection, destination, signal, deadlineMs - performance.now())
+  }
+
+  async openUdp(request: UdpRequest, events: UdpEvents): Promise<UdpOutbound> {
+    const deadlineMs = performance.now() + this.#options.dialMs
+    const { session } = await this.#connection(request.signal)
+    return openTunnelUdp(session, request, events, deadlineMs - performance.now())
   }
 
   /** Uses another certificate from the next connection on; one that was refused is tried again at once. */

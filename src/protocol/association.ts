@@ -17,6 +17,8 @@ export const DATAGRAM_DROPS = [
   'too-many-destinations',
   /** More waits, in the socket or for a look-up, than an association may keep. */
   'queue-full',
+  /** The other end of the tunnel takes no more of this association for now. */
+  'no-credit',
   /** Its identity has used up its bytes of this second. */
   'rate-limited',
   'unreachable',

@@ -32,6 +32,7 @@ export class TunnelConnection {
   #paused = false
   #closed = false
   #error: GatewayError | undefined
+  #heardGoaway: ErrorCode | undefined
   #liveness: NodeJS.Timeout
   #lastBytesRead = 0
   #lastLifeMs = performance.now()
@@ -52,7 +53,10 @@ export class TunnelConnection {
       ...options,
       events: {
         open: (stream) => this.#events.open?.(stream),
-        goaway: (code) => this.#events.goaway?.(code),
+        goaway: (code) => {
+          this.#heardGoaway = code
+          this.#events.goaway?.(code)
+        },
         ready: () => this.#queueFlush(),
       },
     })
@@ -160,7 +164,9 @@ export class TunnelConnection {
     this.#closed = true
     clearInterval(this.#liveness)
     this.#socket.off('drain', this.#flush)
-    const error = this.#error ?? new GatewayError('connection-reset', { side: 'upstream' })
+    // A peer that said why it is about to go has gone for that reason.
+    const error =
+      this.#error ?? new GatewayError(this.#heardGoaway ?? 'connection-reset', { side: 'upstream' })
     this.session.end(error.code)
     this.#events.closed(error)
   }

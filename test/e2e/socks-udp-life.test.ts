@@ -6,7 +6,6 @@ import { configSchema } from '../../src/config/schema.ts'
 import { eventually } from '../support/eventually.ts'
 import { SocksGateway, type Setting } from '../support/socks-gateway.ts'
 import { askSocks5, SocksUdpClient, UdpPeer } from '../support/socks-udp-client.ts'
-import { startStack } from '../support/stacks.ts'
 import { Wire } from '../support/wire.ts'
 
 const socks = new SocksGateway()
@@ -180,14 +179,6 @@ describe('what is not served', () => {
     control.send(Buffer.from('040300500a00000100', 'hex'))
     expect(await control.ended()).toBe('end')
     expect(control.received[1]).toBe(0x5b)
-  })
-
-  it('UDP by a tunnel that carries none yet: 07', async () => {
-    await start()
-    await using stack = await startStack()
-    await expect(SocksUdpClient.associate(stack.ports.client)).rejects.toThrow('refused with 7')
-    await using mixed = await SocksUdpClient.associate(stack.ports.mixed)
-    expect(mixed.relay.port).toBeGreaterThan(0)
   })
 
   it.each([[{ ports: '0-10' }], [{ ports: '20-10' }], [{ ports: '1-70000' }], [{ ports: 'any' }]])(

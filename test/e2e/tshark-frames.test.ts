@@ -5,13 +5,16 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ERROR_ANSWERS } from '../../src/errors.ts'
 import { Recorder } from '../../src/lab/capture.ts'
+import { decodeDatagram, encodeDatagram } from '../../src/protocol/mux/datagram.ts'
 import {
   decodeFrame,
   encodeFrame,
   FRAME_TYPES,
   SUBPROTOCOL,
   type Frame,
+  type StreamKind,
 } from '../../src/protocol/mux/frame.ts'
+import { bytesOf, DATAGRAMS, MALFORMED_DATAGRAMS } from '../protocol/mux/vectors.ts'
 import { writePcap } from '../support/pcap.ts'
 import { isMissing } from '../support/programs.ts'
 import { tempDir, type TempDir } from '../support/temp-dir.ts'
@@ -68,10 +71,16 @@ async function readInClear(directory: TempDir, messages: readonly Uint8Array[]):
 }
 
 /** What our codec reads in a message, in the dissector's words; undefined where it refuses. */
-function ourReading(message: Uint8Array): Partial<Record<keyof Reading, string>> | undefined {
+function ourReading(
+  message: Uint8Array,
+  kinds = new Map<number, StreamKind>(),
+): Partial<Record<keyof Reading, string>> | undefined {
   let frame: Frame
   try {
     frame = decodeFrame(message)
+    if (frame.type === 'open') kinds.set(frame.stream, frame.kind)
+    // Chance may give an earlier OPEN of datagrams the same number.
+    if (frame.type === 'data' && kinds.get(frame.stream) === 'udp') decodeDatagram(frame.payload)
   } catch {
     return undefined
   }
@@ -209,10 +218,46 @@ describe('the dissector', () => {
     expect(rows.length).toBe(messages.length)
     const refused = messages.filter((message) => ourReading(message) === undefined).length
     expect(refused).toBeGreaterThan(100)
+    const kinds = new Map<number, StreamKind>()
     for (const [index, message] of messages.entries()) {
       const described = `message ${index}: ${Buffer.from(message.subarray(0, 40)).toString('hex')}`
-      expect(itsReading(rows[index]), described).toEqual(ourReading(message))
+      expect(itsReading(rows[index]), described).toEqual(ourReading(message, kinds))
     }
+  })
+
+  it.skipIf(NO_TSHARK)('reads datagrams as our codec does, or refuses them (needs tshark)', async () => {
+    await using directory = await tempDir()
+    const nowhere = { host: '0.0.0.0', port: 0 }
+    const open = encodeFrame({ type: 'open', stream: 1, kind: 'udp', destination: nowhere })
+    const good = fc.sample(fc.tuple(host, port, fc.uint8Array({ maxLength: 50 })), 60)
+    const whole = good.map(([name, at, bytes]) => encodeDatagram({ host: name, port: at }, bytes))
+    const vectors = [...DATAGRAMS.map(({ hex }) => hex), ...MALFORMED_DATAGRAMS.map(([, hex]) => hex)]
+    const cut = whole.map((bytes, index) => bytes.subarray(0, 1 + (index % 12)))
+    const datagrams = [...whole, ...cut, ...vectors.map(bytesOf)]
+    const frames = datagrams.map((payload) => encodeFrame({ type: 'data', stream: 1, payload }))
+    const file = directory.file('datagrams.pcap')
+    await writePcap(file, inClear([open, ...frames]).take())
+    const part = (name: string): string => `sightline.datagram.${name}`
+    const fields = ['sightline.malformed', part('host'), part('port'), part('payload')]
+    const rows = await tsharkFields(file, 'sightline.type == 4', fields, {
+      port: CLEAR_PORT,
+      speaks: 'http',
+    })
+    const theirs = rows.map((row) =>
+      (row['sightline.malformed']?.length ?? 0) > 0
+        ? 'refused'
+        : [oneForm(row[part('host')]?.join() ?? ''), row[part('port')]?.join(), row[part('payload')]?.join()],
+    )
+    const ours = datagrams.map((bytes) => {
+      try {
+        const { peer, payload } = decodeDatagram(bytes)
+        return [oneForm(peer.host), String(peer.port), Buffer.from(payload).toString('hex')]
+      } catch {
+        return 'refused'
+      }
+    })
+    expect(theirs).toEqual(ours)
+    expect(ours.filter((reading) => reading === 'refused').length).toBeGreaterThan(20)
   })
 
   it.skipIf(NO_TSHARK)('says so where a sender goes past its credit (needs tshark)', async () => {
@@ -223,16 +268,23 @@ describe('the dissector', () => {
     const open = encodeFrame({ type: 'open', stream: 1, kind: 'tcp', destination })
     const file = directory.file('credit.pcap')
     await writePcap(file, inClear([open, data(60_000), data(5_536), data(1)]).take())
-    const rows = await tsharkFields(
-      file,
-      'sightline.data.payload',
-      ['sightline.data.offset', 'sightline.credit_exceeded'],
-      {
-        port: CLEAR_PORT,
-        speaks: 'http',
-      },
-    )
-    expect(rows.map((row) => row['sightline.data.offset'].join())).toEqual(['0', '60000', '65536'])
-    expect(rows.map((row) => row['sightline.credit_exceeded'].length)).toEqual([0, 0, 1])
+    const nowhere = { host: '0.0.0.0', port: 0 }
+    const datagram = (bytes: number): Buffer => {
+      const payload = encodeDatagram({ host: '192.0.2.7', port: 9 }, Buffer.alloc(bytes - 7))
+      return encodeFrame({ type: 'data', stream: 3, payload })
+    }
+    const udp = encodeFrame({ type: 'open', stream: 3, kind: 'udp', destination: nowhere })
+    const datagrams = directory.file('datagrams.pcap')
+    await writePcap(datagrams, inClear([udp, datagram(65_536), datagram(65_536), datagram(7)]).take())
+    for (const [capture, offsets] of [
+      [file, ['0', '60000', '65536']],
+      [datagrams, ['0', '65536', '131072']],
+    ] as const) {
+      const fields = ['sightline.data.offset', 'sightline.credit_exceeded'] as const
+      const reach = { port: CLEAR_PORT, speaks: 'http' } as const
+      const rows = await tsharkFields(capture, 'sightline.data.payload', fields, reach)
+      expect(rows.map((row) => row['sightline.data.offset'].join())).toEqual(offsets)
+      expect(rows.map((row) => row['sightline.credit_exceeded'].length)).toEqual([0, 0, 1])
+    }
   })
 })

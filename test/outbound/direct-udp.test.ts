@@ -41,7 +41,7 @@ class Bench {
     this.way = new DirectUdp(
       request,
       {
-        sent: ({ host }, bytes) => this.lines.push(`sent ${bytes} to ${host}`),
+        sent: ({ host }, { length }) => this.lines.push(`sent ${length} to ${host}`),
         message: (from, payload) =>
           this.lines.push(`${Buffer.from(payload).toString()} from ${from.address}`),
         dropped: (reason, failure) =>

@@ -2,6 +2,8 @@
 // frame by hand, or lets all of them through with `settle`, and owns the clock. Rule: nothing moves by itself, and
 // every frame that moved stands in `log` (`> data 1 (5)` is to the gateway, `<` to the client).
 import type { ErrorCode } from '../../src/errors.ts'
+import type { DatagramDrop } from '../../src/protocol/association.ts'
+import { encodeDatagram } from '../../src/protocol/mux/datagram.ts'
 import { decodeFrame, type Frame, type StreamKind } from '../../src/protocol/mux/frame.ts'
 import { MuxSession, type SessionOptions } from '../../src/protocol/mux/session.ts'
 import type { MuxStream, StreamEvents } from '../../src/protocol/mux/stream.ts'
@@ -27,6 +29,8 @@ export class StreamEnd implements StreamEvents {
   /** `opened 192.0.2.7:4711`, `refused CODE REFERENCE`, `fin`, `reset CODE`, in order; data is in `received`. */
   readonly heard: string[] = []
   received = Buffer.alloc(0)
+  /** Of kind udp, as `host:port payload`. */
+  readonly datagrams: string[] = []
   /** False: nothing is consumed, and so no credit granted, until `read`. */
   reading = true
   #pair: Pair
@@ -48,6 +52,16 @@ export class StreamEnd implements StreamEvents {
   say(bytes: Uint8Array | string): void {
     this.#queue.push(typeof bytes === 'string' ? Buffer.from(bytes) : bytes)
     this.#next()
+  }
+
+  /** Sends one datagram; gives why it was dropped. */
+  throw(peer: Destination, payload: Uint8Array | string): DatagramDrop | undefined {
+    return this.stream.send(encodeDatagram(peer, Buffer.from(payload)))
+  }
+
+  datagram(peer: Destination, payload: Uint8Array): void {
+    this.datagrams.push(`${peer.host}:${peer.port} ${Buffer.from(payload).toString('latin1')}`)
+    if (this.reading) this.stream.consumed(this.stream.receivedOffset, this.#pair.nowMs)
   }
 
   fin(): void {
@@ -137,8 +151,8 @@ export class Pair {
   }
 
   /** Opens a stream and lets everything through: both of its ends. */
-  connect(destination?: Destination): { near: StreamEnd; far: StreamEnd } {
-    const near = this.open(destination)
+  connect(destination?: Destination, kind?: StreamKind): { near: StreamEnd; far: StreamEnd } {
+    const near = this.open(destination, kind)
     this.settle()
     return { near, far: this.accepted.at(-1)! }
   }

@@ -2,6 +2,7 @@
 // type (1 IPv4, 3 name, 4 IPv6), address, port in network order.
 import ipaddr from 'ipaddr.js'
 import { GatewayError } from '../../errors.ts'
+import type { Destination } from '../request.ts'
 
 const IPV4 = 1
 const NAME = 3
@@ -50,16 +51,24 @@ export function encodeAddress(host: string, port: number): Uint8Array {
  * Reads an address that fills `bytes` exactly.
  * Errors: `frame-malformed`; `address-type-unsupported` for another type.
  */
-export function decodeAddress(bytes: Uint8Array): { host: string; port: number } {
+export function decodeAddress(bytes: Uint8Array): Destination {
+  const { host, port, end } = readAddress(bytes)
+  if (end !== bytes.length) throw malformed('wrong length')
+  return { host, port }
+}
+
+/** Reads the address at the front of `bytes`, and says where it ends. Errors: as above. */
+export function readAddress(bytes: Uint8Array): Destination & { readonly end: number } {
   const type = bytes[0]
   const start = type === NAME ? 2 : 1
   const length = type === IPV4 ? 4 : type === IPV6 ? 16 : type === NAME ? (bytes[1] ?? 0) : -1
   if (length === -1) throw new GatewayError('address-type-unsupported', { side: 'client' })
-  if (bytes.length !== start + length + 2) throw malformed('wrong length')
+  const end = start + length + 2
+  if (bytes.length < end) throw malformed('wrong length')
   const raw = bytes.subarray(start, start + length)
   const port = ((bytes[start + length] ?? 0) << 8) | (bytes[start + length + 1] ?? 0)
-  if (type !== NAME) return { host: ipaddr.fromByteArray([...raw]).toString(), port }
+  if (type !== NAME) return { host: ipaddr.fromByteArray([...raw]).toString(), port, end }
   const host = LATIN1.decode(raw)
   if (!PRINTABLE.test(host)) throw malformed('a name has other than printable ASCII')
-  return { host, port }
+  return { host, port, end }
 }

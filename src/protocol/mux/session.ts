@@ -3,14 +3,8 @@
 // turns, and whatever a peer sends ends in a coded error, never in a crash or in unbounded memory.
 import { ERROR_ANSWERS, errorCodeFromMux, GatewayError, type ErrorCode } from '../../errors.ts'
 import type { BoundAddress, Destination } from '../request.ts'
-import {
-  decodeFrame,
-  encodeFrame,
-  HEADER_BYTES,
-  INITIAL_WINDOW_BYTES,
-  type Frame,
-  type StreamKind,
-} from './frame.ts'
+import { firstWindow } from './datagram.ts'
+import { decodeFrame, encodeFrame, HEADER_BYTES, type Frame, type StreamKind } from './frame.ts'
 import { MuxStream, type StreamEvents, type StreamHost } from './stream.ts'
 
 export interface SessionEvents {
@@ -27,7 +21,7 @@ export interface SessionOptions {
   readonly events: SessionEvents
   /** Streams at once. A gateway refuses more, a client throws `too-many-streams`. */
   readonly maxStreams: number
-  /** Bytes by which all receive windows together may grow past their first 64 KiB each. */
+  /** Bytes by which all receive windows together may grow past what each of them has at first. */
   readonly growthBudgetBytes?: number
   readonly maxWindowBytes?: number
   /** Largest DATA payload that this end sends: with the headers of mux and WebSocket it fits one TLS record. */
@@ -233,7 +227,7 @@ export class MuxSession implements StreamHost {
   }
 
   streamDone(stream: MuxStream): void {
-    if (this.#streams.delete(stream.id)) this.#budgetBytes += stream.windowBytes - INITIAL_WINDOW_BYTES
+    if (this.#streams.delete(stream.id)) this.#budgetBytes += stream.windowBytes - firstWindow(stream.kind)
   }
 
   takeBudget(bytes: number): number {

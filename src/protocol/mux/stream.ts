@@ -2,14 +2,18 @@
 // frames, and whoever owns the stream (transport/stream-socket.ts) hears of it through StreamEvents.
 // Rule: every byte offset is absolute, as in QUIC's MAX_STREAM_DATA (RFC 9000 section 19.10).
 import type { ErrorCode } from '../../errors.ts'
+import type { DatagramDrop } from '../association.ts'
 import type { BoundAddress, Destination } from '../request.ts'
-import { INITIAL_WINDOW_BYTES, type StreamKind } from './frame.ts'
+import { decodeDatagram, firstWindow } from './datagram.ts'
+import { MAX_PAYLOAD_BYTES, type StreamKind } from './frame.ts'
 
 /** What a stream tells its owner. Called while a frame is handled; must not throw. */
 export interface StreamEvents {
   opened(bound: BoundAddress): void
   refused(code: ErrorCode, reference: string): void
   data(payload: Uint8Array): void
+  /** In place of `data` on a stream of kind udp. */
+  datagram?(peer: Destination, payload: Uint8Array): void
   fin(): void
   /** The stream is over: the peer reset it or the session ended. */
   reset(code: ErrorCode): void
@@ -27,6 +31,9 @@ export interface StreamHost {
   readonly maxWindowBytes: number
 }
 
+/** What waits for its turn; a datagram that comes too late is worth nothing. */
+const MAX_QUEUED_DATAGRAM_BYTES = 128 * 1024
+
 export class MuxStream {
   readonly id: number
   readonly kind: StreamKind
@@ -41,15 +48,18 @@ export class MuxStream {
   #chunk: Uint8Array | undefined
   #chunkOffset = 0
   #chunkDone: (() => void) | undefined
+  /** Of kind udp: whole datagrams, whose bytes `#sentOffset` counts from here on. */
+  #datagrams: Uint8Array[] = []
+  #datagramBytes = 0
   #sentOffset = 0
-  #creditOffset = INITIAL_WINDOW_BYTES
+  #creditOffset: number
   #finWanted = false
   #finDone: (() => void) | undefined
   #finSent = false
 
   #receivedOffset = 0
-  #grantedOffset = INITIAL_WINDOW_BYTES
-  #windowBytes = INITIAL_WINDOW_BYTES
+  #grantedOffset: number
+  #windowBytes: number
   #finReceived = false
   #grantedAtMs: number | undefined
   #closed = false
@@ -59,6 +69,9 @@ export class MuxStream {
     this.id = id
     this.kind = kind
     this.destination = destination
+    this.#windowBytes = firstWindow(kind)
+    this.#grantedOffset = this.#windowBytes
+    this.#creditOffset = this.#windowBytes
   }
 
   get windowBytes(): number {
@@ -81,6 +94,22 @@ export class MuxStream {
     this.#chunkOffset = 0
     this.#chunkDone = done
     if (this.canSend()) this.#host.streamReady(this)
+  }
+
+  /**
+   * Queues one datagram (datagram.ts). It goes whole, or not at all: gives why it is dropped, and holds nothing for
+   * which there is no credit.
+   */
+  send(datagram: Uint8Array): DatagramDrop | undefined {
+    if (this.#closed || this.#finWanted) return undefined
+    if (datagram.length > MAX_PAYLOAD_BYTES) return 'too-large'
+    if (this.#sentOffset + datagram.length > this.#creditOffset) return 'no-credit'
+    if (this.#datagramBytes + datagram.length > MAX_QUEUED_DATAGRAM_BYTES) return 'queue-full'
+    this.#datagrams.push(datagram)
+    this.#datagramBytes += datagram.length
+    this.#sentOffset += datagram.length
+    this.#host.streamReady(this)
+    return undefined
   }
 
   /** Ends this direction once everything queued has gone; `done` is called once the end has gone into a frame. */
@@ -118,16 +147,22 @@ export class MuxStream {
 
   canSend(): boolean {
     if (this.#closed || this.#finSent) return false
+    if (this.#datagrams.length > 0) return true
     if (this.#chunk !== undefined) return this.#sentOffset < this.#creditOffset
     return this.#finWanted
   }
 
   /**
-   * The next piece to send: a view of at most `maxBytes` within the credit, or 'fin', or nothing.
+   * The next piece to send: a view of at most `maxBytes` within the credit, a whole datagram, or 'fin', or nothing.
    * `done` of the chunk is called when its last piece is taken.
    */
   take(maxBytes: number): Uint8Array | 'fin' | undefined {
     if (!this.canSend()) return undefined
+    const datagram = this.#datagrams.shift()
+    if (datagram !== undefined) {
+      this.#datagramBytes -= datagram.length
+      return datagram
+    }
     const chunk = this.#chunk
     if (chunk === undefined) {
       const done = this.#finDone
@@ -150,12 +185,16 @@ export class MuxStream {
     return piece
   }
 
-  /** The peer's DATA. Gives the code of what is wrong with it, if anything. */
+  /** The peer's DATA. Gives the code of what is wrong with it, if anything. Errors: those of decodeDatagram. */
   receiveData(payload: Uint8Array): ErrorCode | undefined {
     if (this.#finReceived) return 'frame-malformed'
     if (this.#receivedOffset + payload.length > this.#grantedOffset) return 'credit-exceeded'
     this.#receivedOffset += payload.length
-    this.events?.data(payload)
+    if (this.kind === 'tcp') this.events?.data(payload)
+    else {
+      const { peer, payload: bytes } = decodeDatagram(payload)
+      this.events?.datagram?.(peer, bytes)
+    }
     return undefined
   }
 
@@ -185,6 +224,7 @@ export class MuxStream {
     this.#closed = true
     this.#chunk = undefined
     this.#chunkDone = undefined
+    this.#datagrams = []
     this.#finDone = undefined
     this.#host.streamDone(this)
   }

@@ -5,7 +5,7 @@ import { dissectTargets } from './dissect.ts'
 import { dnsMessage } from './dns.ts'
 import { configFile, revocationListFile, usersFile } from './files.ts'
 import { basicCredentials, connectAnswer, httpAbsoluteTarget, httpAuthority, httpFields } from './http.ts'
-import { muxAddress, muxFrame, muxFrameValid } from './mux-frame.ts'
+import { muxAddress, muxDatagram, muxFrame, muxFrameValid } from './mux-frame.ts'
 import { muxSessionClient, muxSessionGateway } from './mux-session.ts'
 import { egressRule, firstBytes, hostsFile, listenAddress, normalizedHost } from './names.ts'
 import { proxyHeader } from './proxy-header.ts'
@@ -13,7 +13,7 @@ import { socksHandshake, socksUdp } from './socks.ts'
 
 export const GROUPS = {
   handshakes: [socksHandshake, socksUdp, proxyHeader, firstBytes],
-  mux: [muxAddress, muxFrame, muxFrameValid, muxSessionClient, muxSessionGateway],
+  mux: [muxAddress, muxDatagram, muxFrame, muxFrameValid, muxSessionClient, muxSessionGateway],
   http: [httpAuthority, httpAbsoluteTarget, httpFields, basicCredentials, connectAnswer],
   names: [normalizedHost, egressRule, listenAddress, hostsFile],
   files: [usersFile, revocationListFile],

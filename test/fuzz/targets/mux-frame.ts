@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ErrorCode } from '../../../src/errors.ts'
 import { decodeAddress, encodeAddress } from '../../../src/protocol/mux/address.ts'
+import { decodeDatagram, encodeDatagram } from '../../../src/protocol/mux/datagram.ts'
 import { decodeFrame, encodeFrame, MAX_FRAME_BYTES, type Frame } from '../../../src/protocol/mux/frame.ts'
 import { Draw } from '../draw.ts'
 import { mixed } from '../mutate.ts'
@@ -34,6 +35,29 @@ export const muxAddress: Target = {
     // A name that is an address in text goes on as that address.
     promise(again[0] !== NAME || Buffer.from(again).equals(input), 'a name does not go back to its bytes')
     return 'name'
+  },
+  deep: { words: ['address', 'name'], share: 0.3 },
+}
+
+export const muxDatagram: Target = {
+  name: 'mux-datagram',
+  generate: (draw) =>
+    mixed(draw, (own) =>
+      Buffer.from(encodeDatagram({ host: host(own), port: own.below(65_536) }, own.bytes(own.below(40)))),
+    ),
+  check(input) {
+    const outcome = attempt(['frame-malformed', 'address-type-unsupported'], () => decodeDatagram(input))
+    if (outcome.code !== undefined) return 'refused'
+    const { peer, payload } = outcome.value
+    promise(payload.length < input.length, 'the payload is longer than what came')
+    promise(
+      Buffer.from(payload).equals(input.subarray(input.length - payload.length)),
+      'the payload is another',
+    )
+    const again = decodeDatagram(encodeDatagram(peer, payload))
+    promise(isDeepStrictEqual(again.peer, decodeAddress(encodeAddress(peer.host, peer.port))), 'another peer')
+    promise(Buffer.from(again.payload).equals(payload), 'the payload comes back as another')
+    return input[0] === NAME ? 'name' : 'address'
   },
   deep: { words: ['address', 'name'], share: 0.3 },
 }

@@ -1,9 +1,11 @@
 // A mux session against a peer that sends anything. Promises: only coded errors, events of a stream in an order that
 // makes sense, never more streams, unread bytes or answers than it allows, and nothing said that cannot be read.
 import type { ErrorCode } from '../../../src/errors.ts'
+import { encodeDatagram } from '../../../src/protocol/mux/datagram.ts'
 import { decodeFrame, encodeFrame, type Frame } from '../../../src/protocol/mux/frame.ts'
 import { MuxSession } from '../../../src/protocol/mux/session.ts'
 import type { MuxStream, StreamEvents } from '../../../src/protocol/mux/stream.ts'
+import type { Destination } from '../../../src/protocol/request.ts'
 import type { Draw } from '../draw.ts'
 import { mutate } from '../mutate.ts'
 import { attempt, promise, type Target } from '../target.ts'
@@ -20,7 +22,7 @@ const RECEIVE_CODES: readonly ErrorCode[] = [
   'stream-id-invalid',
 ]
 const GROWTH_BYTES = 100_000
-const FIRST_WINDOW_BYTES = 64 * 1024
+const FIRST_WINDOW_BYTES = { tcp: 64 * 1024, udp: 128 * 1024 }
 const MAX_STREAMS = [1, 3, 100, 100] as const
 const SITE = { host: 'site.example', port: 443 }
 const BOUND = { address: '192.0.2.7', port: 4711 }
@@ -107,7 +109,7 @@ class End {
       case 1:
         return this.session.role === 'client' ? this.#open() : ear && this.session.accept(ear.stream, BOUND)
       case 2:
-        return ear?.write(Buffer.alloc(number & 0xfff, 0x61))
+        return ear?.say(Buffer.alloc(number & 0xfff, 0x61))
       case 3:
         return ear?.stream.fin(() => {})
       case 4:
@@ -130,7 +132,7 @@ class End {
     for (const { stream, unread } of this.#ears) {
       if (stream.closed) continue
       promise(unread <= stream.windowBytes, 'more is unread than the window holds')
-      windows += stream.windowBytes - FIRST_WINDOW_BYTES
+      windows += stream.windowBytes - FIRST_WINDOW_BYTES[stream.kind]
     }
     promise(windows <= GROWTH_BYTES, 'the windows have grown past their budget')
     for (const ear of this.#ears) this.depth = Math.max(this.depth, ear.depth)
@@ -153,7 +155,7 @@ class End {
   #open(): void {
     const { code } = attempt(['too-many-streams', 'shutting-down'], () => {
       const ear = new Ear((this.#flags & 16) === 0)
-      ear.stream = this.session.open('tcp', SITE, ear)
+      ear.stream = this.session.open(this.#ears.length % 3 === 2 ? 'udp' : 'tcp', SITE, ear)
       this.#ears.push(ear)
     })
     promise(
@@ -211,9 +213,20 @@ class Ear implements StreamEvents {
   }
 
   data(payload: Uint8Array): void {
+    promise(this.stream.kind === 'tcp', 'bytes on a stream of datagrams')
     promise(this.state === 'open', `data after ${this.state}`)
     promise(payload.length > 0, 'there is an empty piece')
-    this.#received += payload.length
+    this.#took(payload.length)
+  }
+
+  datagram(peer: Destination, payload: Uint8Array): void {
+    promise(this.stream.kind === 'udp', 'a datagram on a stream of bytes')
+    promise(this.state === 'open', `a datagram after ${this.state}`)
+    this.#took(encodeDatagram(peer, payload).length)
+  }
+
+  #took(bytes: number): void {
+    this.#received += bytes
     this.depth = 2
     if (this.#reads) this.consume(1)
   }
@@ -230,7 +243,8 @@ class Ear implements StreamEvents {
     this.state = 'over'
   }
 
-  write(bytes: Uint8Array): void {
+  say(bytes: Uint8Array): void {
+    if (this.stream.kind === 'udp') return void this.stream.send(encodeDatagram(SITE, bytes))
     if (this.#writing) return
     this.#writing = true
     this.stream.write(bytes, () => (this.#writing = false))
@@ -265,10 +279,13 @@ function makeInput(draw: Draw, role: Role): Buffer {
       : draw.below(9)
     let said: Frame = frame(draw, stream)
     if (role === 'gateway' && (opened === 0 || draw.chance(20))) {
-      said = { type: 'open', stream: 1 + 2 * opened, kind: 'tcp', destination: SITE }
+      const kind = draw.chance(75) ? 'tcp' : 'udp'
+      said = { type: 'open', stream: 1 + 2 * opened, kind, destination: SITE }
       opened += 1
     } else if (role === 'client' && draw.chance(35)) said = { type: 'opened', stream, bound: BOUND }
-    else if (draw.chance(40)) said = { type: 'data', stream, payload: Buffer.alloc(1 + draw.below(700)) }
+    else if (draw.chance(30)) said = { type: 'data', stream, payload: Buffer.alloc(1 + draw.below(700)) }
+    else if (draw.chance(20))
+      said = { type: 'data', stream, payload: encodeDatagram(SITE, draw.bytes(draw.below(40))) }
     else if (draw.below(300) === 0) said = { type: 'data', stream, payload: Buffer.alloc(32_000) }
     const bytes = draw.chance(94) ? encodeFrame(said) : mutate(draw, encodeFrame(said))
     parts.push(u16(bytes.length), bytes)

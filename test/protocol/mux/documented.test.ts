@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ERROR_ANSWERS } from '../../../src/errors.ts'
+import { decodeDatagram, firstWindow } from '../../../src/protocol/mux/datagram.ts'
 import {
   decodeFrame,
   FRAME_TYPES,
@@ -62,7 +63,8 @@ describe('docs/protocol.md', () => {
   })
 
   it('has the sizes that the code has', () => {
-    for (const size of [MAX_FRAME_BYTES, MAX_PAYLOAD_BYTES, INITIAL_WINDOW_BYTES, DEFAULT_PAYLOAD_BYTES]) {
+    const windows = [firstWindow('tcp'), firstWindow('udp'), INITIAL_WINDOW_BYTES]
+    for (const size of [MAX_FRAME_BYTES, MAX_PAYLOAD_BYTES, ...windows, DEFAULT_PAYLOAD_BYTES]) {
       expect(PAGE).toContain(`${spaced(size)} bytes`)
     }
     expect(HEADER_BYTES).toBe(5)
@@ -76,13 +78,18 @@ describe('docs/protocol.md', () => {
     )
     expect(examples.map(({ type }) => type)).toEqual([
       'open',
+      'open',
       'opened',
       'refused',
+      'data',
       'data',
       'credit',
       'reset',
       'goaway',
     ])
     expect(examples[0]).toMatchObject({ destination: { host: 'site.example', port: 443 } })
+    expect(examples[1]).toMatchObject({ kind: 'udp' })
+    const datagram = examples[5]?.type === 'data' ? decodeDatagram(examples[5].payload) : undefined
+    expect(datagram).toEqual({ peer: { host: '192.0.2.53', port: 53 }, payload: Buffer.from('beef', 'hex') })
   })
 })

@@ -1,5 +1,6 @@
 // Frames of the tunnel as hex, each beside what it says (docs/protocol.md, section 3). Written out by hand: no codec of
 // ours made them.
+import type { Datagram } from '../../../src/protocol/mux/datagram.ts'
 import type { Frame } from '../../../src/protocol/mux/frame.ts'
 import type { ErrorCode } from '../../../src/errors.ts'
 
@@ -106,6 +107,51 @@ export const MALFORMED: ReadonlyArray<readonly [name: string, hex: string, code:
   ['REFUSED with a line in its reference', '03 00000001 0001 0d0a', 'frame-malformed'],
   ['RESET with one byte of error', '07 00000001 28', 'frame-malformed'],
   ['GOAWAY with a text', '08 00000001 0017 6279', 'frame-malformed'],
+]
+
+export interface DatagramVector {
+  readonly name: string
+  /** The payload of a DATA frame. */
+  readonly hex: string
+  readonly datagram: Datagram
+}
+
+export const DATAGRAMS: readonly DatagramVector[] = [
+  {
+    name: 'to an IPv4 address',
+    hex: '01 c0000235 0035 beef',
+    datagram: { peer: { host: '192.0.2.53', port: 53 }, payload: bytesOf('beef') },
+  },
+  {
+    name: 'to an IPv6 address',
+    hex: '04 20010db8000000000000000000000001 ffff 00',
+    datagram: { peer: { host: '2001:db8::1', port: 65_535 }, payload: bytesOf('00') },
+  },
+  {
+    name: 'to a name',
+    hex: '03 0c 736974652e6578616d706c65 01bb c3 00 00 00 01',
+    datagram: { peer: { host: 'site.example', port: 443 }, payload: bytesOf('c300000001') },
+  },
+  {
+    name: 'without a byte',
+    hex: '01 c0000235 0035',
+    datagram: { peer: { host: '192.0.2.53', port: 53 }, payload: bytesOf('') },
+  },
+  {
+    name: 'that begins as an address does',
+    hex: '01 c0000235 0035 01 c0000207 0050',
+    datagram: { peer: { host: '192.0.2.53', port: 53 }, payload: bytesOf('01c00002070050') },
+  },
+]
+
+/** With what is left of each vector when it is cut inside its address. */
+export const MALFORMED_DATAGRAMS: ReadonlyArray<readonly [name: string, hex: string, code: ErrorCode]> = [
+  ['without an address', '00', 'address-type-unsupported'],
+  ['with address type 2', '02 c0000235 0035 beef', 'address-type-unsupported'],
+  ['to an empty name', '03 00 0035 beef', 'frame-malformed'],
+  ['to a name with a space', '03 03 612062 0035 beef', 'frame-malformed'],
+  ['to a name with a NUL', '03 03 610062 0035 beef', 'frame-malformed'],
+  ['to a name longer than all of it', '03 ff 616263 0035 beef', 'frame-malformed'],
 ]
 
 export function bytesOf(hex: string): Buffer {
