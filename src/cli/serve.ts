@@ -12,7 +12,8 @@ const HELP = `usage: sightline serve --config FILE [--json]
   --config FILE   the configuration; config/gateway.yaml is a commented example
   --json          one JSON object a line on standard output
 
-signals: SIGHUP reads certificates, revocation lists, users and egress rules again; SIGTERM lets open
+signals: SIGHUP reads FILE and all that it names again, ends no connection for it, and changes nothing
+where something is wrong; SIGTERM serves on for drainDelayMs, not ready any more, then lets open
 connections finish; a second SIGTERM stops at once
 
 examples:

@@ -1,11 +1,11 @@
 // A process that serves until it is told to stop: gateway, admin listener, telemetry and signals. `serve`,
-// `connect` and `up` differ only in their config. Rules: one `ready` line once everything listens; SIGHUP
-// reloads, SIGTERM drains, a second one stops at once.
+// `connect` and `up` differ only in their config. Rules: one `ready` line once everything listens; SIGHUP puts another
+// config in force, or none of it, and says so; SIGTERM drains, a second one stops at once.
 import { readText } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { Gateway, type GatewayOptions } from '../gateway/gateway.ts'
-import type { BoundAddress, Mode } from '../protocol/request.ts'
-import { startAdmin } from '../telemetry/admin.ts'
+import type { Mode } from '../protocol/request.ts'
+import { Admin } from '../telemetry/admin.ts'
 import { joinObservers, Log } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { formatAddress, type Listener } from '../transport/listener.ts'
@@ -48,65 +48,74 @@ const MODE_NAMES: Readonly<Record<Mode, string>> = {
 
 /** Runs until a signal ends it; gives the exit code. */
 export async function runService(options: ServiceOptions, io: ServiceIo): Promise<number> {
-  const { config, beside = [] } = options
+  const { beside = [] } = options
+  let { config } = options
   const metrics = new Metrics(VERSION)
   const log = new Log(config.log.level, io.log)
   const stopped = Promise.withResolvers<number>()
   let gateway: Gateway | undefined
-  let admin: Listener | undefined
+  let admin: Admin | undefined
   let stopping = false
 
-  const stop = (): void => {
+  const shown = (): ReadyAddress[] => [
+    ...(gateway?.addresses ?? []).map(({ mode, config: { type }, address }) => ({
+      name: type === 'mixed' && mode !== 'tunnel-client' ? 'mixed' : MODE_NAMES[mode],
+      address: formatAddress(address),
+    })),
+    ...beside.map(({ name, listener }) => ({ name, address: formatAddress(listener.address) })),
+    ...(admin === undefined ? [] : [{ name: 'admin', address: formatAddress(admin.address) }]),
+  ]
+  const stop = (delayMs: number): void => {
     if (stopping || gateway === undefined) {
       gateway?.destroy()
       return stopped.resolve(stopping ? EXIT_FAILURE : 0)
     }
     stopping = true
-    log.info('draining')
-    void gateway.drain(config.drainTimeoutMs).then((finished) => {
+    void gateway.drain(config.drainTimeoutMs, delayMs).then((finished) => {
       log.info('stopped', { finished })
       stopped.resolve(0)
     })
   }
-  const reload = (): void => {
+  const reload = async (): Promise<void> => {
     try {
-      gateway?.reload(options.reread())
+      const next = options.reread()
+      const prepared = await admin?.prepare(next.admin, readToken(next))
+      try {
+        await gateway?.reload(next)
+      } catch (thrown) {
+        prepared?.abandon()
+        throw thrown
+      }
+      prepared?.commit()
+      log.level = next.log.level
+      config = next
+      print('reloaded', shown(), options.json, io)
     } catch (thrown) {
       fail(io, thrown)
       io.err('hint: nothing was changed; the running configuration goes on')
     }
   }
-  io.onSignal('SIGTERM', stop)
-  io.onSignal('SIGINT', stop)
-  io.onSignal('SIGHUP', reload)
+  io.onSignal('SIGTERM', () => stop(config.drainDelayMs))
+  // Somebody at a terminal: there is no balancer to wait for.
+  io.onSignal('SIGINT', () => stop(0))
+  io.onSignal('SIGHUP', () => void reload())
 
   try {
     if (options.admin) {
-      const token =
-        config.admin.token === undefined ? undefined : readText(config.admin.token, 'admin.token').trim()
       const ready = (): boolean => gateway !== undefined && !gateway.draining
-      admin = await startAdmin({ config: config.admin, token, registry: metrics.registry, ready })
+      const { registry } = metrics
+      admin = await Admin.start({ config: config.admin, token: readToken(config), registry, ready })
     }
-    const otherListeners: BoundAddress[] = beside.flatMap(({ listener, reachable }) =>
-      reachable ? [] : [listener.address],
-    )
-    if (admin !== undefined) otherListeners.push(admin.address)
+    const hidden = beside.flatMap(({ listener, reachable }) => (reachable ? [] : [listener.address]))
     gateway = await Gateway.start({
       config,
       observer: joinObservers(metrics.observer, log.observer),
-      otherListeners,
+      otherListeners: () => (admin === undefined ? hidden : [...hidden, admin.address]),
       ...(options.onTunnelState && { onTunnelState: options.onTunnelState }),
     })
     await options.started?.(gateway)
-    const addresses: ReadyAddress[] = [
-      ...gateway.addresses.map(({ mode, config: { type }, address }) => ({
-        name: type === 'mixed' && mode !== 'tunnel-client' ? 'mixed' : MODE_NAMES[mode],
-        address: formatAddress(address),
-      })),
-      ...beside.map(({ name, listener }) => ({ name, address: formatAddress(listener.address) })),
-      ...(admin === undefined ? [] : [{ name: 'admin', address: formatAddress(admin.address) }]),
-    ]
-    printReady(addresses, options.json, io)
+    const addresses = shown()
+    print('ready', addresses, options.json, io)
     options.ready?.(addresses)
     return await stopped.promise
   } catch (thrown) {
@@ -117,7 +126,16 @@ export async function runService(options: ServiceOptions, io: ServiceIo): Promis
   }
 }
 
-function printReady(addresses: readonly ReadyAddress[], json: boolean, io: ServiceIo): void {
-  if (json) io.out(JSON.stringify({ event: 'ready', addresses }))
-  else io.out(`ready ${addresses.map(({ name, address }) => `${name} ${address}`).join('  ')}`)
+function readToken({ admin: { token } }: Config): string | undefined {
+  return token === undefined ? undefined : readText(token, 'admin.token').trim()
+}
+
+function print(
+  event: 'ready' | 'reloaded',
+  addresses: readonly ReadyAddress[],
+  json: boolean,
+  io: ServiceIo,
+): void {
+  if (json) io.out(JSON.stringify({ event, addresses }))
+  else io.out(`${event} ${addresses.map(({ name, address }) => `${name} ${address}`).join('  ')}`)
 }

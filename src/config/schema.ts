@@ -250,7 +250,13 @@ export const configSchema = z
       .prefault({}),
     exposure: z.enum(['first-bytes', 'off']).default('first-bytes'),
     admin: adminSchema.prefault({}),
-    drainTimeoutMs: milliseconds.default(10_000).describe('What open connections get after SIGTERM'),
+    drainDelayMs: z
+      .int()
+      .min(0)
+      .max(3_600_000)
+      .default(0)
+      .describe('How long it serves on after SIGTERM, not ready any more, so that balancers notice'),
+    drainTimeoutMs: milliseconds.default(10_000).describe('What open connections get after that'),
   })
   .superRefine((config, context) => {
     config.inbounds.forEach((inbound, index) => {

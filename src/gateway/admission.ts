@@ -23,10 +23,23 @@ export class Admission {
   constructor(limits: AdmissionLimits, nowMs: () => number) {
     this.#limits = limits
     this.#nowMs = nowMs
-    const { newConnectionsPerSecond, newConnectionsPerSourcePerSecond } = limits
-    if (newConnectionsPerSecond > 0) this.#rate = new TokenBucket(newConnectionsPerSecond, nowMs())
-    if (newConnectionsPerSourcePerSecond > 0)
-      this.#rateOf = new Rates(newConnectionsPerSourcePerSecond, RATED_SOURCES_MAX)
+    this.#startRates(limits)
+  }
+
+  /** Other limits from the next connection on; what is open is never ended for them. */
+  reload(limits: AdmissionLimits): void {
+    const before = this.#limits
+    this.#limits = limits
+    const same =
+      before.newConnectionsPerSecond === limits.newConnectionsPerSecond &&
+      before.newConnectionsPerSourcePerSecond === limits.newConnectionsPerSourcePerSecond
+    if (!same) this.#startRates(limits)
+  }
+
+  #startRates({ newConnectionsPerSecond, newConnectionsPerSourcePerSecond }: AdmissionLimits): void {
+    const [inAll, ofSource] = [newConnectionsPerSecond, newConnectionsPerSourcePerSecond]
+    this.#rate = inAll > 0 ? new TokenBucket(inAll, this.#nowMs()) : undefined
+    this.#rateOf = ofSource > 0 ? new Rates(ofSource, RATED_SOURCES_MAX) : undefined
   }
 
   /** Takes a place among all connections, or says why there is none. */

@@ -1,31 +1,27 @@
-// Composes one process from a config: outbounds, egress rules, inbounds. The creator disposes: `drain` lets open
-// streams finish, `destroy` ends everything at once.
+// Composes one process from a config: outbounds, egress rules, inbounds; and puts another config in its place, whole or
+// not at all. The creator disposes: `drain` lets open streams finish, `destroy` ends everything at once.
 import { randomBytes } from 'node:crypto'
 import { parsePortRange } from '../config/address.ts'
 import type { Config, InboundConfig } from '../config/schema.ts'
 import { GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
 import type { InboundContext } from '../inbound/context.ts'
-import { Inbound, modeOf } from '../inbound/inbound.ts'
+import { modeOf, type InboundHost } from '../inbound/inbound.ts'
 import type { SettingsFacts } from '../inbound/settings-facts.ts'
-import type { Outbound } from '../outbound/outbound.ts'
 import { TunnelOutbound, type TunnelState } from '../outbound/tunnel.ts'
-import { UpstreamOutbound } from '../outbound/upstream.ts'
 import { parseEgressRules } from '../policy/egress.ts'
 import { allowsLoopback } from '../policy/egress-upstream.ts'
-import type { AssociationRequest } from '../protocol/association.ts'
-import type { AskedRequest, BoundAddress, Mode, ProxyRequest } from '../protocol/request.ts'
-import { IdleSweep } from '../transport/deadline.ts'
+import type { BoundAddress, Mode } from '../protocol/request.ts'
 import { DnsResolver } from '../transport/dns-resolver.ts'
 import { namesFrom, type Names, type Resolve } from '../transport/resolve.ts'
-import { Associations, serveAssociation, type AssociationHost } from './association.ts'
-import { serveRequest, streamFacts, type ConnectionHost } from './connection.ts'
 import { Admission } from './admission.ts'
 import { readServerCredentials } from './credentials.ts'
-import { IdentityLimits } from './limits.ts'
 import { EgressGuard } from './egress-guard.ts'
+import { Inbounds } from './inbounds.ts'
 import type { LabHooks } from './lab-hooks.ts'
-import type { Observer } from './observer.ts'
+import { IdentityLimits } from './limits.ts'
+import type { GatewayState, Observer } from './observer.ts'
 import { Outbounds } from './outbounds.ts'
+import { Requests } from './requests.ts'
 import { UsersFiles } from './users-files.ts'
 import { SignIns } from './users-sign-in.ts'
 
@@ -36,7 +32,7 @@ export interface GatewayOptions {
   /** Told of each tunnel's state, for a person to read; counts and logs go to the observer. */
   readonly onTunnelState?: (state: TunnelState) => void
   /** Addresses of this process that are not inbounds (admin, console): never to be reached through it. */
-  readonly otherListeners?: readonly BoundAddress[]
+  readonly otherListeners?: () => readonly BoundAddress[]
   /** The lab's hooks. `serve`, `connect` and `up` set none of them. */
   readonly lab?: LabHooks
 }
@@ -45,49 +41,66 @@ const REFERENCE_BYTES = 6
 
 export class Gateway {
   #options: GatewayOptions
-  #config: Config
   #observer: Observer
   #egress: EgressGuard
   #names: Names
-  #sweep = new IdleSweep()
-  #outbounds: Outbounds | undefined
-  #inbounds: Inbound[] = []
+  #outbounds: Outbounds
+  #inbounds: Inbounds
   #users = UsersFiles.read([])
   #signIns = new SignIns()
   #admission: Admission
   #identities: IdentityLimits
-  #requests = 0
-  #associations = new Associations()
-  #idle: Array<() => void> = []
-  #draining = false
+  #requests: Requests
+  #reloading: Promise<unknown> = Promise.resolve()
+  #state: GatewayState = 'serving'
 
   private constructor(options: GatewayOptions) {
+    const { config, observer, lab, onTunnelState, otherListeners } = options
     this.#options = options
-    this.#config = options.config
-    this.#observer = options.observer
+    this.#observer = observer
     this.#egress = new EgressGuard({
-      policies: parseEgressRules(options.config.egress),
-      observer: options.observer,
+      policies: parseEgressRules(config.egress),
+      observer,
       newReference,
       ownListeners: () => [
-        ...this.#inbounds.map((inbound) => inbound.address),
-        ...(options.otherListeners ?? []),
+        ...this.#inbounds.current.map(({ inbound }) => inbound.address),
+        ...(otherListeners?.() ?? []),
       ],
     })
-    this.#names = this.#newNames(options.config)
+    this.#names = this.#newNames(config)
     const nowMs = (): number => performance.now()
-    this.#admission = new Admission(options.config.limits, nowMs)
-    this.#identities = new IdentityLimits(options.config.limits, { nowMs, epochMs: Date.now })
+    this.#admission = new Admission(config.limits, nowMs)
+    this.#identities = new IdentityLimits(config.limits, { nowMs, epochMs: Date.now })
+    this.#outbounds = new Outbounds({
+      lab,
+      egress: this.#egress,
+      names: () => this.#names,
+      stateChanged: (state) => {
+        observer.tunnelState(state.state, 'error' in state ? state.error.code : undefined)
+        onTunnelState?.(state)
+      },
+    })
+    this.#requests = new Requests({
+      config,
+      observer,
+      egress: this.#egress,
+      outbounds: this.#outbounds,
+      identities: this.#identities,
+      newReference,
+    })
+    this.#inbounds = new Inbounds({
+      modeOf: inboundMode,
+      credentials: ({ tls }) => tls && this.#serverCredentials(tls),
+      host: (inbound, { limits }) => this.#inboundHost(inbound, limits),
+    })
   }
 
   /** Starts every inbound and outbound, or none. Errors: `address-in-use`, `file-unusable`, `pki-invalid` … */
   static async start(options: GatewayOptions): Promise<Gateway> {
     const gateway = new Gateway(options)
     try {
-      gateway.#outbounds = gateway.#openOutbounds()
-      gateway.#composeInbounds()
-      for (const inbound of gateway.#inbounds) await inbound.listen()
-      await gateway.#outbounds.start()
+      await gateway.#adopt(options.config)
+      options.observer.stateChanged('serving')
       return gateway
     } catch (thrown) {
       gateway.destroy()
@@ -101,66 +114,96 @@ export class Gateway {
     readonly mode: Mode
     readonly address: BoundAddress
   }> {
-    return this.#inbounds.map((inbound) => ({
+    return this.#inbounds.current.map(({ inbound, mode }) => ({
       config: inbound.config,
-      mode: this.#modeOf(inbound.config),
+      mode,
       address: inbound.address,
     }))
   }
 
+  /** True from the moment that it is to stop: who routes to it should route elsewhere. */
   get draining(): boolean {
-    return this.#draining
+    return this.#state !== 'serving'
   }
 
   /**
-   * Reads certificates, revocation lists, users, egress rules and DNS settings again, and forgets what names meant. A new config that is not good changes
-   * nothing. Listeners and outbounds stay as they are: changing those needs a restart.
+   * Puts another config in force, all of it, without ending a connection: listeners are opened and closed, and certificates,
+   * lists and users read again. Where something is wrong with it nothing is changed. Errors: as at the start.
    */
-  reload(config: Config): void {
-    try {
-      const policy = parseEgressRules(config.egress)
-      const users = UsersFiles.read(usersFilesOf(config))
-      const credentials = this.#inbounds.map(({ config: { tls } }) => tls && this.#serverCredentials(tls))
-      const names = this.#newNames(config)
-      const reloadOutbounds = this.#outbounds?.prepareReload(config)
-      this.#egress.policies = policy
-      this.#watchUsers(users)
-      this.#names = names
-      this.#inbounds.forEach((inbound, index) => {
-        const fresh = credentials[index]
-        if (fresh !== undefined) inbound.reload(fresh)
-      })
-      reloadOutbounds?.()
-      this.#observer.reloaded('ok')
-    } catch (thrown) {
-      const error = toGatewayError(thrown, 'self', 'config-invalid')
-      this.#observer.reloaded(error.code)
-      throw error
-    }
+  reload(config: Config): Promise<void> {
+    const reloaded = this.#reloading.then(async () => {
+      try {
+        await this.#adopt(config)
+        this.#observer.reloaded('ok')
+      } catch (thrown) {
+        const error = toGatewayError(thrown, 'self', 'config-invalid')
+        this.#observer.reloaded(error.code)
+        throw error
+      }
+    })
+    this.#reloading = reloaded.catch(() => {})
+    return reloaded
   }
 
-  /** Takes nothing new, lets open requests finish for `timeoutMs`, then ends. True where all had finished. */
-  async drain(timeoutMs: number): Promise<boolean> {
-    this.#draining = true
-    for (const inbound of this.#inbounds) inbound.drain()
-    let timer: NodeJS.Timeout | undefined
-    const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)))
-    if (this.#requests > 0)
-      await Promise.race([new Promise<void>((resolve) => this.#idle.push(resolve)), timeout])
-    clearTimeout(timer)
-    const finished = this.#requests === 0
-    if (finished) for (const inbound of this.#inbounds) inbound.endIdle()
+  /**
+   * Says that it is leaving and serves on for `delayMs`; then takes nothing new, lets open requests finish for `timeoutMs`, and
+   * ends. True where all had finished.
+   */
+  async drain(timeoutMs: number, delayMs = 0): Promise<boolean> {
+    if (delayMs > 0) {
+      this.#enter('leaving')
+      this.#inbounds.leave()
+      await new Promise<void>((resolve) => setTimeout(resolve, delayMs))
+    }
+    this.#enter('draining')
+    this.#inbounds.drain()
+    const finished = await this.#requests.inFlight.over(timeoutMs)
+    if (finished) this.#inbounds.endIdle()
     this.destroy()
     return finished
   }
 
   /** Ends everything at once. */
   destroy(): void {
-    this.#draining = true
-    for (const inbound of this.#inbounds) inbound.destroy()
-    this.#outbounds?.destroy()
+    this.#requests.ended = true
+    this.#state = 'draining'
+    this.#inbounds.destroy()
+    this.#outbounds.destroy()
     this.#names.destroy()
     this.#users.close()
+  }
+
+  #enter(state: GatewayState): void {
+    this.#state = state
+    this.#observer.stateChanged(state)
+  }
+
+  /** First all that can fail, then what cannot. */
+  async #adopt(config: Config): Promise<void> {
+    const policies = parseEgressRules(config.egress)
+    const users = UsersFiles.read(usersFilesOf(config))
+    const outbounds = this.#outbounds.prepare(config)
+    let inbounds
+    try {
+      inbounds = await this.#inbounds.prepare(config)
+    } catch (thrown) {
+      outbounds.abandon()
+      throw thrown
+    }
+    if (this.#state === 'draining') {
+      inbounds.abandon()
+      outbounds.abandon()
+      throw new GatewayError('shutting-down')
+    }
+    this.#names = this.#newNames(config)
+    this.#requests.config = config
+    this.#egress.policies = policies
+    this.#watchUsers(users)
+    this.#admission.reload(config.limits)
+    this.#identities.reload(config.limits)
+    outbounds.commit()
+    inbounds.commit()
+    await this.#outbounds.start()
   }
 
   #newNames({ dns }: Config): Names {
@@ -168,42 +211,21 @@ export class Gateway {
     return resolve === undefined ? new DnsResolver(dns) : namesFrom(resolve)
   }
 
-  #openOutbounds(): Outbounds {
-    const { config, lab, onTunnelState } = this.#options
-    return new Outbounds({
-      config,
-      lab,
-      egress: this.#egress,
-      names: () => this.#names,
-      stateChanged: (state) => {
-        this.#observer.tunnelState(state.state, 'error' in state ? state.error.code : undefined)
-        onTunnelState?.(state)
+  #inboundHost(inbound: InboundConfig, limits: Config['limits']): InboundHost {
+    return {
+      context: this.#context(inbound, limits),
+      entered: (mode) => this.#entered(mode),
+      enteredFrom: (source) => this.#admission.enterFrom(source),
+      left: (mode, source) => {
+        this.#admission.leave(source)
+        this.#observer.connectionClosed(mode)
       },
-    })
-  }
-
-  #composeInbounds(): void {
-    const { config, lab } = this.#options
-    this.#watchUsers(UsersFiles.read(usersFilesOf(config)))
-    for (const inbound of config.inbounds) {
-      const credentials = inbound.tls && this.#serverCredentials(inbound.tls)
-      this.#inbounds.push(
-        new Inbound(inbound, this.#modeOf(inbound), credentials, {
-          context: this.#context(inbound),
-          entered: (mode) => this.#entered(mode),
-          enteredFrom: (source) => this.#admission.enterFrom(source),
-          left: (mode, source) => {
-            this.#admission.leave(source)
-            this.#observer.connectionClosed(mode)
-          },
-          sessionEntered: (identity) => this.#identities.enterSession(identity),
-          sessionOpened: () => this.#observer.sessionOpened(),
-          sessionLeft: (identity) => this.#identities.leaveSession(identity),
-          sessionClosed: (code) => this.#observer.sessionClosed(code),
-          newSessionId: () => randomBytes(16).toString('hex'),
-          onKeylog: lab?.onServerKeylog,
-        }),
-      )
+      sessionEntered: (identity) => this.#identities.enterSession(identity),
+      sessionOpened: () => this.#observer.sessionOpened(),
+      sessionLeft: (identity) => this.#identities.leaveSession(identity),
+      sessionClosed: (code) => this.#observer.sessionClosed(code),
+      newSessionId: () => randomBytes(16).toString('hex'),
+      onKeylog: this.#options.lab?.onServerKeylog,
     }
   }
 
@@ -214,18 +236,14 @@ export class Gateway {
     return isTunnel ? undefined : readServerCredentials(tls)
   }
 
-  #modeOf(inbound: InboundConfig): Mode {
-    return modeOf(inbound, this.#outbounds?.find(inbound.outbound) instanceof TunnelOutbound)
-  }
-
-  #context(inbound: InboundConfig): InboundContext {
+  #context(inbound: InboundConfig, limits: Config['limits']): InboundContext {
     const usersFile = inbound.auth?.users
     return {
-      serve: (request) => this.#serve(request, inbound.outbound),
-      again: (request) => this.#again(request, inbound.outbound),
-      associate: (request) => this.#associate(request, inbound.outbound),
+      serve: (request) => this.#requests.serve(request, inbound.outbound),
+      again: (request) => this.#requests.again(request, inbound.outbound),
+      associate: (request) => this.#requests.associate(request, inbound.outbound),
       udpPorts: inbound.udp && parsePortRange(inbound.udp.ports),
-      limits: this.#config.limits,
+      limits,
       requiresPassword: usersFile !== undefined,
       authenticate: async (name, password, address) => {
         const users = usersFile === undefined ? undefined : this.#users.get(usersFile)
@@ -239,13 +257,15 @@ export class Gateway {
 
   /** Only listeners that lead the same way: no client is to be sent by another outbound than the one it asked. */
   #settingsOf(config: InboundConfig): SettingsFacts {
-    const same = this.#inbounds.filter((inbound) => inbound.config.outbound === config.outbound)
+    const same = this.#inbounds.current
+      .map(({ inbound }) => inbound)
+      .filter((inbound) => inbound.config.outbound === config.outbound)
     const own = same.find((inbound) => inbound.config === config)
     if (own?.facts === undefined) throw new GatewayError('internal-error')
     return {
       own: own.facts,
       listeners: same.flatMap(({ facts }) => facts ?? []),
-      toTunnel: this.#outbounds?.find(config.outbound) instanceof TunnelOutbound,
+      toTunnel: this.#outbounds.find(config.outbound) instanceof TunnelOutbound,
       servesLoopback: allowsLoopback(this.#egress.policies),
       ownsName: (name) => own.ownsName(name),
     }
@@ -253,8 +273,10 @@ export class Gateway {
 
   #entered(mode: Mode): ErrorCode | undefined {
     const full = this.#admission.enter()
-    if (full === undefined) this.#observer.connectionOpened(mode)
-    return full
+    if (full !== undefined) return full
+    this.#requests.inFlight.arrived()
+    this.#observer.connectionOpened(mode)
+    return undefined
   }
 
   /** Takes the place of the users files that were read before. */
@@ -263,89 +285,14 @@ export class Gateway {
     this.#users = users
     users.watch((outcome) => this.#observer.reloaded(outcome))
   }
-
-  async #serve(request: ProxyRequest, outboundName: string): Promise<void> {
-    const outbound = this.#outbounds?.find(outboundName)
-    if (outbound === undefined) throw new GatewayError('internal-error')
-    const stay = this.#identities.stay(request.identity)
-    const host: ConnectionHost = {
-      observer: this.#observer,
-      limits: this.#config.limits,
-      sweep: this.#sweep,
-      exposure: this.#config.exposure !== 'off',
-      stay,
-      newReference,
-      authorize: () => {
-        this.#authorize(request, outbound)
-        stay.enter()
-      },
-    }
-    this.#requests += 1
-    try {
-      await serveRequest(request, outbound, host)
-    } finally {
-      stay.leave()
-      this.#requests -= 1
-      if (this.#requests === 0) for (const idle of this.#idle.splice(0)) idle()
-    }
-  }
-
-  async #associate(request: AssociationRequest, outboundName: string): Promise<void> {
-    const outbound = this.#outbounds?.find(outboundName)
-    if (outbound === undefined) throw new GatewayError('internal-error')
-    // What egress mode `report` has told of this association: each rule once, not each datagram.
-    const told = new Set<string>()
-    const stay = this.#identities.stay(request.identity)
-    const host: AssociationHost = {
-      observer: this.#observer,
-      limits: this.#config.limits,
-      sweep: this.#sweep,
-      exposure: this.#config.exposure !== 'off',
-      stay,
-      newReference,
-      associations: this.#associations,
-      authorize: () => {
-        if (this.#draining) throw new GatewayError('shutting-down')
-        stay.enter()
-      },
-      judge: (destination, address) => {
-        const asked = { mode: request.mode, identity: request.identity, signal: request.signal, destination }
-        if (address === undefined) this.#egress.name(asked, false, told)
-        else this.#egress.address(asked, address, this.#associations.relays, told)
-      },
-    }
-    this.#requests += 1
-    try {
-      await serveAssociation(request, outbound, host)
-    } finally {
-      stay.leave()
-      this.#requests -= 1
-      if (this.#requests === 0) for (const idle of this.#idle.splice(0)) idle()
-    }
-  }
-
-  /** Another request on a connection that stands: judged and counted as if it were the first. */
-  #again(request: AskedRequest, outboundName: string): void {
-    const outbound = this.#outbounds?.find(outboundName)
-    if (outbound === undefined) throw new GatewayError('internal-error')
-    this.#authorize(request, outbound)
-    if (this.#config.exposure === 'off' || request.mode === 'tunnel-client') return
-    this.#observer.streamRead({ ...streamFacts(request), firstBytes: 'http' })
-  }
-
-  /**
-   * The egress rules are the law of whoever dials: a tunnel's are judged at its gateway. An upstream proxy is asked for
-   * what this gateway's users may reach, so they are judged here, by name where it is the upstream that looks it up.
-   */
-  #authorize(request: AskedRequest, outbound: Outbound): void {
-    if (this.#draining) throw new GatewayError('shutting-down')
-    if (outbound instanceof TunnelOutbound) return
-    this.#egress.name(request, outbound instanceof UpstreamOutbound && outbound.handsNamesOn)
-  }
 }
 
 function newReference(): string {
   return randomBytes(REFERENCE_BYTES).toString('hex')
+}
+
+function inboundMode(inbound: InboundConfig, { outbounds }: Config): Mode {
+  return modeOf(inbound, outbounds[inbound.outbound]?.type === 'tunnel')
 }
 
 function usersFilesOf({ inbounds }: Config): string[] {

@@ -21,7 +21,7 @@ export interface LimitClocks {
 const METERED_MAX = 100_000
 
 export class IdentityLimits {
-  readonly limits: Limits
+  limits: Limits
   #clocks: LimitClocks
   #requests = new Counts()
   #sessions = new Counts()
@@ -30,6 +30,12 @@ export class IdentityLimits {
   constructor(limits: Limits, clocks: LimitClocks) {
     this.limits = limits
     this.#clocks = clocks
+  }
+
+  /** Other limits from the next request on; bytes that are counted already go on under them at once. */
+  reload(limits: Limits): void {
+    this.limits = limits
+    for (const meter of this.#meters.values()) meter.reload(limits)
   }
 
   /** For one request or association; takes no place yet. */
@@ -131,15 +137,23 @@ class ByteMeter {
   #clocks: LimitClocks
   #up: TokenBucket | undefined
   #down: TokenBucket | undefined
-  #perDay: number
+  #perSecond = 0
+  #perDay = 0
   #today = new DailyUse()
 
-  constructor({ bytesPerSecondPerIdentity, bytesPerDayPerIdentity }: Limits, clocks: LimitClocks) {
+  constructor(limits: Limits, clocks: LimitClocks) {
     this.#clocks = clocks
+    this.reload(limits)
+  }
+
+  reload({ bytesPerSecondPerIdentity, bytesPerDayPerIdentity }: Limits): void {
     this.#perDay = bytesPerDayPerIdentity
-    if (bytesPerSecondPerIdentity === 0) return
-    this.#up = new TokenBucket(bytesPerSecondPerIdentity, clocks.nowMs())
-    this.#down = new TokenBucket(bytesPerSecondPerIdentity, clocks.nowMs())
+    if (bytesPerSecondPerIdentity === this.#perSecond) return
+    this.#perSecond = bytesPerSecondPerIdentity
+    const bucket = (): TokenBucket | undefined =>
+      this.#perSecond > 0 ? new TokenBucket(this.#perSecond, this.#clocks.nowMs()) : undefined
+    this.#up = bucket()
+    this.#down = bucket()
   }
 
   get isUsedUp(): boolean {

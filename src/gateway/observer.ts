@@ -9,6 +9,9 @@ export type Direction = 'up' | 'down'
 /** To the operator: 'yes' (HTTP, first flights), 'no' (TLS and SSH after their first flight), 'unknown'. */
 export type Readable = 'yes' | 'no' | 'unknown'
 
+/** `leaving` still serves, and wants nothing new; `draining` accepts nothing new. */
+export type GatewayState = 'serving' | 'leaving' | 'draining'
+
 export interface Refusal {
   readonly mode: Mode
   readonly code: ErrorCode
@@ -49,4 +52,5 @@ export interface Observer {
   /** State of a tunnel that this process keeps to a gateway. */
   tunnelState(state: 'connecting' | 'up' | 'down' | 'refused', code: ErrorCode | undefined): void
   reloaded(code: ErrorCode | 'ok'): void
+  stateChanged(state: GatewayState): void
 }

@@ -1,17 +1,19 @@
-// Opens the outbounds of a config: the only place that knows which outbound type is which class. Rule: all of them
-// share one set of names and one guard, whatever a reload puts in their place.
+// Opens the outbounds of a config: the only place that knows which outbound type is which class. Rules: all of them
+// share one set of names and one guard, whatever a reload puts in their place; and one that a reload takes away is
+// ended with its last stream, not before.
+import { isDeepStrictEqual } from 'node:util'
 import type { Config } from '../config/schema.ts'
 import { DirectOutbound } from '../outbound/direct.ts'
 import type { DialRequest, Outbound } from '../outbound/outbound.ts'
 import { TunnelOutbound, type TunnelState } from '../outbound/tunnel.ts'
 import { UpstreamOutbound } from '../outbound/upstream.ts'
 import type { Lookup, Names, Resolve } from '../transport/resolve.ts'
-import { readTunnelCredentials, readUpstreamServer, readUpstreamServers } from './credentials.ts'
+import { readTunnelCredentials, readUpstreamServer } from './credentials.ts'
 import type { EgressGuard } from './egress-guard.ts'
+import type { Prepared } from './inbounds.ts'
 import type { LabHooks } from './lab-hooks.ts'
 
 export interface OutboundsOptions {
-  readonly config: Config
   readonly egress: EgressGuard
   /** The resolver in force. */
   readonly names: () => Names
@@ -19,72 +21,152 @@ export interface OutboundsOptions {
   readonly lab: LabHooks | undefined
 }
 
-export class Outbounds {
-  #byName = new Map<string, Outbound>()
-  #tunnels: TunnelOutbound[] = []
-  #upstreams = new Map<string, UpstreamOutbound>()
+type OutboundConfig = Config['outbounds'][string]
 
-  /** Errors: `file-unusable`, `pki-invalid`, `config-invalid`. */
-  constructor({ config, egress, names, stateChanged, lab }: OutboundsOptions) {
+interface Entry {
+  readonly outbound: Outbound
+  /** All that makes another outbound of it where it changes. */
+  readonly settings: unknown
+  /** Requests that it serves now. */
+  uses: number
+  started: boolean
+  retired: boolean
+}
+
+/** An outbound that stays usable until it is given back, whatever is reloaded meanwhile. */
+export interface Held {
+  readonly outbound: Outbound
+  release(): void
+}
+
+export class Outbounds {
+  #options: OutboundsOptions
+  #entries = new Map<string, Entry>()
+  #retired = new Set<Entry>()
+
+  constructor(options: OutboundsOptions) {
+    this.#options = options
+  }
+
+  find(name: string): Outbound | undefined {
+    return this.#entries.get(name)?.outbound
+  }
+
+  hold(name: string): Held | undefined {
+    const entry = this.#entries.get(name)
+    if (entry === undefined) return undefined
+    entry.uses += 1
+    return {
+      outbound: entry.outbound,
+      release: () => {
+        entry.uses -= 1
+        if (entry.retired && entry.uses === 0) this.#end(entry)
+      },
+    }
+  }
+
+  /** Connects the tunnels that have not been; resolves when that is decided, whatever came of it. */
+  async start(): Promise<void> {
+    const starting: Array<Promise<void>> = []
+    for (const entry of this.#entries.values()) {
+      if (entry.outbound instanceof TunnelOutbound && !entry.started) starting.push(entry.outbound.start())
+      entry.started = true
+    }
+    await Promise.all(starting)
+  }
+
+  /** Reads what `config` names. Errors: `file-unusable`, `pki-invalid`, `config-invalid`; nothing is changed then. */
+  prepare(config: Config): Prepared {
+    const entries = new Map<string, Entry>()
+    const fresh: Outbound[] = []
+    const renewals: Array<() => void> = []
+    const abandon = (): void => fresh.forEach((outbound) => outbound.destroy())
+    try {
+      for (const [name, wanted] of Object.entries(config.outbounds)) {
+        const settings = settingsOf(wanted, config)
+        const known = this.#entries.get(name)
+        if (known !== undefined && isDeepStrictEqual(known.settings, settings)) {
+          const renew = this.#renewal(known.outbound, wanted)
+          if (renew !== undefined) renewals.push(renew)
+          entries.set(name, known)
+          continue
+        }
+        const outbound = this.#open(wanted, config)
+        fresh.push(outbound)
+        entries.set(name, { outbound, settings, uses: 0, started: false, retired: false })
+      }
+    } catch (thrown) {
+      abandon()
+      throw thrown
+    }
+    return {
+      commit: () => {
+        for (const renew of renewals) renew()
+        const kept = new Set(entries.values())
+        for (const entry of this.#entries.values()) if (!kept.has(entry)) this.#retire(entry)
+        this.#entries = entries
+      },
+      abandon,
+    }
+  }
+
+  destroy(): void {
+    for (const { outbound } of [...this.#entries.values(), ...this.#retired]) outbound.destroy()
+  }
+
+  #retire(entry: Entry): void {
+    entry.retired = true
+    this.#retired.add(entry)
+    if (entry.uses === 0) this.#end(entry)
+  }
+
+  #end(entry: Entry): void {
+    this.#retired.delete(entry)
+    entry.outbound.destroy()
+  }
+
+  #renewal(outbound: Outbound, wanted: OutboundConfig): (() => void) | undefined {
+    if (outbound instanceof TunnelOutbound && wanted.type === 'tunnel') {
+      const credentials = readTunnelCredentials(wanted)
+      return () => outbound.reload(credentials)
+    }
+    if (outbound instanceof UpstreamOutbound && (wanted.type === 'socks' || wanted.type === 'http')) {
+      const server = readUpstreamServer(wanted)
+      return () => outbound.reload(server)
+    }
+    return undefined
+  }
+
+  #open(wanted: OutboundConfig, { limits }: Config): Outbound {
+    const { egress, names, lab, stateChanged } = this.#options
+    const { dialMs, handshakeMs, streamsPerTunnel } = limits
+    if (wanted.type === 'tunnel') {
+      return new TunnelOutbound({
+        url: lab?.tunnelWithoutTls === true ? wanted.url.replace(/^wss:/, 'ws:') : wanted.url,
+        credentials: readTunnelCredentials(wanted),
+        handshakeMs,
+        dialMs,
+        connections: wanted.connections,
+        maxStreams: streamsPerTunnel,
+        localAddress: lab?.tunnelLocalAddress,
+        onKeylog: lab?.onClientKeylog,
+        random: Math.random,
+        stateChanged,
+      })
+    }
     const resolve: Resolve = (name, withinMs) => names().resolve(name, withinMs)
     const lookup: Lookup = (name, withinMs) => names().lookup(name, withinMs)
     const judge = (request: DialRequest, address: string): void => egress.address(request, address)
     const judgeAnswer = (request: DialRequest, addresses: readonly string[]): void =>
       egress.answer(request, addresses)
-    const admit = (address: string, port: number): void => egress.upstream(address, port)
-    const { dialMs, handshakeMs, streamsPerTunnel } = config.limits
     const judged = { dialMs, resolve, lookup, judge, judgeAnswer }
-    for (const [name, outbound] of Object.entries(config.outbounds)) {
-      if (outbound.type === 'direct') {
-        this.#byName.set(name, new DirectOutbound({ ...judged, localAddress: outbound.localAddress }))
-      } else if (outbound.type === 'tunnel') {
-        const tunnel = new TunnelOutbound({
-          url: lab?.tunnelWithoutTls === true ? outbound.url.replace(/^wss:/, 'ws:') : outbound.url,
-          credentials: readTunnelCredentials(outbound),
-          handshakeMs,
-          dialMs,
-          connections: outbound.connections,
-          maxStreams: streamsPerTunnel,
-          localAddress: lab?.tunnelLocalAddress,
-          onKeylog: lab?.onClientKeylog,
-          random: Math.random,
-          stateChanged,
-        })
-        this.#tunnels.push(tunnel)
-        this.#byName.set(name, tunnel)
-      } else {
-        const upstream = new UpstreamOutbound({ ...judged, admit, server: readUpstreamServer(outbound) })
-        this.#upstreams.set(name, upstream)
-        this.#byName.set(name, upstream)
-      }
-    }
+    if (wanted.type === 'direct') return new DirectOutbound({ ...judged, localAddress: wanted.localAddress })
+    const admit = (address: string, port: number): void => egress.upstream(address, port)
+    return new UpstreamOutbound({ ...judged, admit, server: readUpstreamServer(wanted) })
   }
+}
 
-  find(name: string): Outbound | undefined {
-    return this.#byName.get(name)
-  }
-
-  /** Connects the tunnels for the first time; resolves when that is decided, whatever came of it. */
-  async start(): Promise<void> {
-    await Promise.all(this.#tunnels.map((tunnel) => tunnel.start()))
-  }
-
-  /** Reads what `config` names, and gives a call that puts it in force. Errors as above, before anything changes. */
-  prepareReload(config: Config): () => void {
-    const upstreams = readUpstreamServers(config)
-    const tunnels = Object.values(config.outbounds)
-      .filter((outbound) => outbound.type === 'tunnel')
-      .map(readTunnelCredentials)
-    return () => {
-      this.#tunnels.forEach((tunnel, index) => {
-        const fresh = tunnels[index]
-        if (fresh !== undefined) tunnel.reload(fresh)
-      })
-      for (const [name, server] of upstreams) this.#upstreams.get(name)?.reload(server)
-    }
-  }
-
-  destroy(): void {
-    for (const outbound of this.#byName.values()) outbound.destroy()
-  }
+function settingsOf(outbound: OutboundConfig, { limits }: Config): unknown {
+  const { dialMs, handshakeMs, streamsPerTunnel } = limits
+  return { outbound, dialMs, handshakeMs, streamsPerTunnel }
 }

@@ -7,6 +7,10 @@ import type { ServeAssociation } from '../protocol/association.ts'
 import type { AskedRequest, Identity, Mode, ServeRequest } from '../protocol/request.ts'
 import type { SettingsFacts } from './settings-facts.ts'
 
+/** The limits that an inbound keeps itself; the others are kept by the gateway. */
+export const INBOUND_LIMITS = ['headBytes', 'handshakeMs', 'keepAliveMs', 'streamsPerTunnel'] as const
+export type InboundLimits = Pick<Limits, (typeof INBOUND_LIMITS)[number]>
+
 export interface InboundContext {
   readonly serve: ServeRequest
   /** Authorizes and counts a request that an open connection carries. Throws what refuses it, by code. */
@@ -14,7 +18,7 @@ export interface InboundContext {
   readonly associate: ServeAssociation
   /** Where UDP relays may be bound; undefined for any free port. */
   readonly udpPorts: PortRange | undefined
-  readonly limits: Limits
+  readonly limits: InboundLimits
   /** True where a name and password are needed. */
   readonly requiresPassword: boolean
   /**

@@ -35,6 +35,9 @@ export class HttpInbound {
   #server: http.Server
   #connections = new WeakMap<Duplex, Connection>()
   #origins = new Set<OriginPool>()
+  /** Connections that have had an answer and may bring another request. */
+  #idle = new Set<Duplex>()
+  #stage: 'serving' | 'leaving' | 'draining' = 'serving'
 
   constructor(context: InboundContext, mode: HttpMode) {
     this.#context = context
@@ -68,6 +71,7 @@ export class HttpInbound {
     this.#connections.set(socket, connection)
     socket.on('close', () => {
       clearTimeout(connection.deadline)
+      this.#idle.delete(socket)
       connection.gone.abort()
       connection.origins?.close()
       if (connection.origins !== undefined) this.#origins.delete(connection.origins)
@@ -78,9 +82,16 @@ export class HttpInbound {
     socket.resume()
   }
 
-  /** Ends the origin connections that wait for another request. */
+  /** From here on each answer is the last of its connection, so that clients connect elsewhere. */
+  leave(): void {
+    if (this.#stage === 'serving') this.#stage = 'leaving'
+  }
+
+  /** Ends the connections, on both sides, that wait for another request; the others end with their answer. */
   drain(): void {
+    this.#stage = 'draining'
     for (const origins of this.#origins) origins.close()
+    for (const socket of this.#idle) socket.destroy()
   }
 
   #awaitHead(socket: Duplex, withinMs: number): void {
@@ -90,10 +101,17 @@ export class HttpInbound {
     connection.deadline = setTimeout(() => this.#end(socket, 'handshake-timeout'), withinMs).unref()
   }
 
+  #answered(socket: Duplex): void {
+    if (this.#stage === 'draining') return void socket.destroy()
+    if (!socket.destroyed) this.#idle.add(socket)
+    this.#awaitHead(socket, this.#context.limits.keepAliveMs)
+  }
+
   #headArrived(socket: Duplex): Connection {
     const connection = this.#connections.get(socket)
     if (connection === undefined) throw new GatewayError('internal-error')
     clearTimeout(connection.deadline)
+    this.#idle.delete(socket)
     return connection
   }
 
@@ -165,9 +183,10 @@ export class HttpInbound {
   async #forward(request: IncomingMessage, response: ServerResponse, upgrade = false): Promise<void> {
     const connection = this.#headArrived(request.socket)
     connection.active += 1
+    if (this.#stage !== 'serving') response.shouldKeepAlive = false
     response.on('finish', () => {
       connection.active -= 1
-      if (connection.active === 0) this.#awaitHead(request.socket, this.#context.limits.keepAliveMs)
+      if (connection.active === 0) this.#answered(request.socket)
     })
     try {
       checkHead(request)

@@ -42,6 +42,7 @@ export class Http2Inbound {
   #options: Http2Options
   #server: http2.Http2Server
   #peers = new WeakMap<ServerHttp2Session, Peer>()
+  #sessions = new Set<ServerHttp2Session>()
 
   constructor(options: Http2Options) {
     this.#options = options
@@ -54,7 +55,11 @@ export class Http2Inbound {
         maxHeaderListSize: headBytes,
       },
     })
-    this.#server.on('session', (session) => session.setLocalWindowSize(4 * WINDOW_BYTES))
+    this.#server.on('session', (session) => {
+      session.setLocalWindowSize(4 * WINDOW_BYTES)
+      this.#sessions.add(session)
+      session.on('close', () => this.#sessions.delete(session))
+    })
     this.#server.on('sessionError', () => {})
     this.#server.on('stream', (stream, headers) => void this.#stream(stream, headers))
   }
@@ -68,6 +73,11 @@ export class Http2Inbound {
     // HTTP/2 has no half-closed connection: who ends it is gone, and the session would wait for more for ever.
     socket.once('end', () => socket.destroy())
     this.#server.emit('connection', socket)
+  }
+
+  /** Says GOAWAY: the streams that are open go on, and new ones are for another connection. */
+  drain(): void {
+    for (const session of this.#sessions) session.close()
   }
 
   async #stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {

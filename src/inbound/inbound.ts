@@ -65,6 +65,8 @@ export class Inbound {
   #listener: Listener | undefined
   #sockets = new Set<Socket>()
   #judged = new JudgedPeers((peer) => this.#tls?.judgeAgain(peer))
+  /** Its listener is another inbound's now, or closed: told when its last connection has ended. */
+  #retired: (() => void) | undefined
 
   constructor(
     config: InboundConfig,
@@ -137,6 +139,32 @@ export class Inbound {
     this.#listener = await listenTcp(where, (socket) => this.#accept(socket))
   }
 
+  /** Accepts on the socket of another inbound from now on, whose open connections stay its own. */
+  takeListener(from: Inbound): void {
+    this.#listener = from.#listener
+    from.#listener = undefined
+    this.#listener?.handTo((socket) => this.#accept(socket))
+  }
+
+  /** For good: open connections go on, tunnels are sent elsewhere. `gone` when the last one has ended. */
+  retire(gone: () => void): void {
+    void this.#listener?.close()
+    this.leave()
+    this.#tunnel?.leave()
+    this.#http2?.drain()
+    this.#retired = () => {
+      this.#tunnel?.destroy()
+      this.#judged.close()
+      gone()
+    }
+    if (this.#sockets.size === 0) this.#retired()
+  }
+
+  /** Goes on accepting; HTTP answers say that their connection ends with them. */
+  leave(): void {
+    this.#http?.leave()
+  }
+
   /** New connections use what is given here; those that are open are judged again by it. */
   reload(fresh: Partial<ServerCredentials>): void {
     this.#tls?.reload(fresh)
@@ -159,6 +187,7 @@ export class Inbound {
     void this.#listener?.close()
     this.#tunnel?.drain()
     this.#http?.drain()
+    this.#http2?.drain()
   }
 
   /** Ends the connections that are left when no request is: they wait for another one. */
@@ -187,6 +216,7 @@ export class Inbound {
     socket.on('close', () => {
       this.#sockets.delete(socket)
       this.#host.left(this.#mode, place.source)
+      if (this.#sockets.size === 0) this.#retired?.()
     })
     if (!isBalancer) return this.#admit(socket, address, place)
     readProxyHeader(socket, this.#host.context.limits.handshakeMs, {

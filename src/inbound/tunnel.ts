@@ -16,6 +16,8 @@ import { refusalBody, refusalHeaders, type InboundContext } from './context.ts'
 import type { JudgedPeers } from './judged-peers.ts'
 import { tunnelAssociation } from './tunnel-udp.ts'
 
+const OVER_CHECK_MS = 10_000
+
 export interface TunnelInboundEvents {
   /** Takes a place among the sessions of an identity, or says why there is none. */
   sessionEntered(identity: Identity | undefined): ErrorCode | undefined
@@ -35,7 +37,8 @@ export class TunnelInbound {
   #deadlines = new WeakMap<Duplex, NodeJS.Timeout>()
   #sessions = new Set<TunnelConnection>()
   #judged: JudgedPeers
-  #draining = false
+  #stage: 'serving' | 'leaving' | 'draining' = 'serving'
+  #overCheck: NodeJS.Timeout | undefined
 
   constructor(context: InboundContext, events: TunnelInboundEvents, judged: JudgedPeers) {
     this.#context = context
@@ -85,13 +88,29 @@ export class TunnelInbound {
     this.#http.emit('connection', socket)
   }
 
-  /** Takes no new streams; those that are open go on. */
-  drain(): void {
-    this.#draining = true
+  /** Another inbound has taken this one's place: sessions are sent there, late ones once they stand. */
+  leave(): void {
+    if (this.#stage === 'serving') this.#stage = 'leaving'
     for (const connection of this.#sessions) connection.session.goaway('shutting-down')
+    this.#overCheck = setInterval(() => this.#endOver(), OVER_CHECK_MS).unref()
+  }
+
+  #endOver(): void {
+    for (const connection of this.#sessions) {
+      if (connection.session.streamCount === 0) connection.destroy('shutting-down')
+    }
+  }
+
+  /** Takes no new sessions and no new streams; the streams that are open go on. */
+  drain(): void {
+    this.#stage = 'draining'
+    for (const connection of this.#sessions) {
+      if (!connection.session.draining) connection.session.goaway('shutting-down')
+    }
   }
 
   destroy(): void {
+    clearInterval(this.#overCheck)
     for (const connection of this.#sessions) connection.destroy('shutting-down')
   }
 
@@ -104,12 +123,9 @@ export class TunnelInbound {
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     clearTimeout(this.#deadlines.get(socket))
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
-    if (request.url !== TUNNEL_PATH || !offered.includes(SUBPROTOCOL) || this.#draining) {
-      const code = this.#draining
-        ? 'shutting-down'
-        : request.url === TUNNEL_PATH
-          ? 'upgrade-required'
-          : 'not-found'
+    const draining = this.#stage === 'draining'
+    if (request.url !== TUNNEL_PATH || !offered.includes(SUBPROTOCOL) || draining) {
+      const code = draining ? 'shutting-down' : request.url === TUNNEL_PATH ? 'upgrade-required' : 'not-found'
       return this.#refuseUpgrade(socket, code)
     }
     const peer = this.#peers.get(socket)
@@ -141,6 +157,7 @@ export class TunnelInbound {
         })
       }
       this.#events.sessionOpened()
+      if (this.#stage === 'leaving') connection.session.goaway('shutting-down')
     })
     if (!opened) this.#events.sessionLeft(identity)
   }

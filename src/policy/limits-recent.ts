@@ -12,6 +12,10 @@ export class RecentTable<Value> {
     return this.#entries.size
   }
 
+  values(): Iterable<Value> {
+    return this.#entries.values()
+  }
+
   /** Looks without using. */
   peek(key: string): Value | undefined {
     return this.#entries.get(key)

@@ -2,10 +2,12 @@
 // read-only, nothing about who or where, closed to all but `allowFrom` and, if set, holders of the token.
 import { createHash, timingSafeEqual } from 'node:crypto'
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Registry } from 'prom-client'
 import { inCidrs, parseCidr, parseListenAddress, type Cidr } from '../config/address.ts'
 import type { Config } from '../config/schema.ts'
 import { GatewayError } from '../errors.ts'
+import type { BoundAddress } from '../protocol/request.ts'
 import { listenTcp, type Listener } from '../transport/listener.ts'
 
 export interface AdminOptions {
@@ -17,29 +19,88 @@ export interface AdminOptions {
   readonly ready: () => boolean
 }
 
-const LOOPBACK = ['127.0.0.0/8', '::1/128']
+/** Who may ask. */
+interface Door {
+  readonly allowed: readonly Cidr[]
+  readonly token: string | undefined
+}
 
-/** Starts the admin listener. Errors: `address-in-use`, `listen-failed`. */
-export async function startAdmin(options: AdminOptions): Promise<Listener> {
-  const where = parseListenAddress(options.config.listen)
+/** A reload that may be put in force, or not. */
+export interface PreparedAdmin {
+  commit(): void
+  abandon(): void
+}
+
+const LOOPBACK = ['127.0.0.0/8', '::1/128']
+const SILENCE_MS = 30_000
+
+export class Admin {
+  #server: http.Server
+  #listen: string
+  #listener: Listener
+  #door: Door
+
+  private constructor({ config, token, registry, ready }: AdminOptions, listener: Listener) {
+    this.#listen = config.listen
+    this.#listener = listener
+    this.#door = doorOf(config, token)
+    this.#server = http.createServer(
+      (request, response) => void answer(request, response, this.#door, { registry, ready }),
+    )
+    listener.handTo(this.#accept)
+  }
+
+  /** Errors: `address-in-use`, `listen-failed`. */
+  static async start(options: AdminOptions): Promise<Admin> {
+    return new Admin(options, await listen(options.config.listen))
+  }
+
+  get address(): BoundAddress {
+    return this.#listener.address
+  }
+
+  /** Listens at another address where that changed. Errors: `address-in-use`, `listen-failed`. */
+  async prepare(config: Config['admin'], token: string | undefined): Promise<PreparedAdmin> {
+    const moved = config.listen === this.#listen ? undefined : await listen(config.listen)
+    return {
+      commit: () => {
+        this.#door = doorOf(config, token)
+        if (moved === undefined) return
+        void this.#listener.close()
+        this.#listen = config.listen
+        this.#listener = moved
+        moved.handTo(this.#accept)
+      },
+      abandon: () => void moved?.close(),
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#listener.close()
+  }
+
+  #accept = (socket: Socket): void => {
+    socket.setTimeout(SILENCE_MS, () => socket.destroy())
+    this.#server.emit('connection', socket)
+  }
+}
+
+function listen(address: string): Promise<Listener> {
+  const where = parseListenAddress(address)
   if (where === undefined) throw new GatewayError('config-invalid', { detail: 'admin.listen is no address' })
-  const allowed = (
-    options.config.allowFrom ?? (options.token === undefined ? LOOPBACK : ['0.0.0.0/0', '::/0'])
-  )
-    .map(parseCidr)
-    .filter((range): range is Cidr => range !== undefined)
-  const server = http.createServer((request, response) => void answer(request, response, allowed, options))
-  return listenTcp(where, (socket) => {
-    socket.setTimeout(30_000, () => socket.destroy())
-    server.emit('connection', socket)
-  })
+  return listenTcp(where, (socket) => socket.destroy())
+}
+
+function doorOf(config: Config['admin'], token: string | undefined): Door {
+  const allowed = config.allowFrom ?? (token === undefined ? LOOPBACK : ['0.0.0.0/0', '::/0'])
+  return { token, allowed: allowed.map(parseCidr).filter((range): range is Cidr => range !== undefined) }
 }
 
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  allowed: readonly Cidr[],
-  { registry, token, ready }: AdminOptions,
+  { allowed, token }: Door,
+  { registry, ready }: Pick<AdminOptions, 'registry' | 'ready'>,
 ): Promise<void> {
   const say = (status: number, body: string, type = 'text/plain; charset=utf-8'): void => {
     response.writeHead(status, {

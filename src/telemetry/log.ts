@@ -27,6 +27,11 @@ export class Log {
     )
   }
 
+  /** From the next line on. */
+  set level(level: LogLevel) {
+    this.#pino.level = level
+  }
+
   info(event: string, fields: Record<string, string | number | boolean> = {}): void {
     this.#pino.info(fields, event)
   }
@@ -70,6 +75,9 @@ export class Log {
       else if (code !== undefined) this.#pino.warn({ code, state }, 'tunnel down')
     },
     reloaded: (outcome) => this.#pino[outcome === 'ok' ? 'info' : 'error']({ outcome }, 'reloaded'),
+    stateChanged: (state) => {
+      if (state !== 'serving') this.#pino.info(state)
+    },
   }
 }
 
@@ -97,5 +105,6 @@ export function joinObservers(...observers: readonly Observer[]): Observer {
     streamRead: call('streamRead'),
     tunnelState: call('tunnelState'),
     reloaded: call('reloaded'),
+    stateChanged: call('stateChanged'),
   }
 }

@@ -104,6 +104,7 @@ export class Metrics {
     },
     tunnelState: (state) => this.#tunnelUp.set(state === 'up' ? 1 : 0),
     reloaded: (outcome) => this.#reloads.inc({ outcome }),
+    stateChanged: () => {},
   }
 
   #flushBytes(relayed: Counter<'mode' | 'direction' | 'readable'>): void {

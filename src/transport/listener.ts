@@ -1,5 +1,6 @@
 // A listening TCP socket. Rules: accepted sockets keep half-open (the relay needs it), carry an error listener
-// from birth (a reset before anyone looks must not end the process), and `close` stops accepting only.
+// from birth (a reset before anyone looks must not end the process), `close` stops accepting only, and whom it accepts
+// for can change while it listens.
 import net from 'node:net'
 import { GatewayError } from '../errors.ts'
 import type { BoundAddress } from '../protocol/request.ts'
@@ -14,6 +15,8 @@ export interface ListenAddress {
 export interface Listener {
   /** The address that is really bound. */
   readonly address: BoundAddress
+  /** Hands sockets to `onConnection` from the next one on. */
+  handTo(onConnection: (socket: net.Socket) => void): void
   /** Stops accepting; connections live on. */
   close(): Promise<void>
 }
@@ -33,9 +36,10 @@ export async function listenTcp(
   where: ListenAddress,
   onConnection: (socket: net.Socket) => void,
 ): Promise<Listener> {
+  let accept = onConnection
   const server = net.createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => {
     socket.on('error', ignoreError)
-    onConnection(socket)
+    accept(socket)
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, where)))
@@ -47,6 +51,7 @@ export async function listenTcp(
   if (address === null || typeof address === 'string') throw new GatewayError('listen-failed')
   return {
     address: { address: address.address, port: address.port },
+    handTo: (next) => void (accept = next),
     close: () => new Promise((resolve) => server.close(() => resolve())),
   }
 }

@@ -94,7 +94,7 @@ describe('an upstream that fails', () => {
     using first = await reach(near.stack, 'http')
     expect((await ask(first, BY_HTTP, 'origin.test', origin.port)).head).toContain('upstream-auth-failed')
     await writeFile(dir.file('mended'), `${PASSWORD}\n`)
-    near.gateway.reload(near.config)
+    await near.gateway.reload(near.config)
     using second = await reach(near.stack, 'http')
     expect((await ask(second, BY_HTTP, 'origin.test', origin.port)).reply).toBe(200)
   })

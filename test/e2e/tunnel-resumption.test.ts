@@ -37,7 +37,9 @@ describe('a resumed TLS session', () => {
     await resumed.untilText(' 101 ')
 
     await writeFile(stack.pki.file('ca.crl'), await pki.revoke(pki.revoked, leaf))
-    stack.gateway.reload(configSchema.parse({ inbounds: everyInbound(stack.pki), egress: LOOPBACK_EGRESS }))
+    await stack.gateway.reload(
+      configSchema.parse({ inbounds: everyInbound(stack.pki), egress: LOOPBACK_EGRESS }),
+    )
     await resumed.ended()
 
     using revoked = await reachTunnel(stack, { certificate, key, session })

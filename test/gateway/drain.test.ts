@@ -5,11 +5,26 @@ import { sum } from '../support/metrics.ts'
 import { eventually } from '../support/eventually.ts'
 import { startStack } from '../support/stacks.ts'
 import { ask, open, reach, WAYS } from '../support/through.ts'
-import { startRawOrigin } from '../support/wire.ts'
+import { startRawOrigin, type Wire } from '../support/wire.ts'
 
 const MODES = WAYS.filter(({ name }) =>
   ['http-proxy', 'https-proxy', 'socks-proxy by SOCKS5', 'tunnel by SOCKS5'].includes(name),
 )
+
+/** Answers every request head, and nothing else. */
+function answering(wire: Wire): void {
+  wire.socket.on('data', (chunk: Buffer) => {
+    if (chunk.includes('\r\n\r\n')) wire.send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+  })
+}
+
+/** One request by absolute-form; gives the answer. */
+async function exchange(wire: Wire, port: number): Promise<string> {
+  wire.take(wire.received.length)
+  wire.send(`GET http://127.0.0.1:${port}/ HTTP/1.1\r\nHost: x\r\n\r\n`)
+  await wire.untilText('\r\n\r\nok')
+  return wire.text
+}
 
 describe.concurrent('drain', () => {
   it('lets open streams finish, then ends', async () => {
@@ -55,24 +70,37 @@ describe.concurrent('drain', () => {
     expect(await draining).toBe(true)
   })
 
-  it('refuses the next request of a connection that is kept alive', async () => {
-    await using origin = await startRawOrigin()
+  it('serves on while it leaves; an answer then is the last of its connection', async () => {
+    await using origin = await startRawOrigin(answering)
+    await using stack = await startStack()
+    using kept = await reach(stack, 'http')
+    expect(await exchange(kept, origin.port)).toMatch(/^connection: keep-alive\r$/im)
+    const draining = stack.gateway.drain(30_000, 2_000)
+    expect(stack.gateway.draining).toBe(true)
+    for (const way of MODES) {
+      const wire = await open(stack, way, '127.0.0.1', origin.port)
+      expect(await exchange(wire, origin.port)).toContain('HTTP/1.1 200 ')
+      wire.reset()
+    }
+    expect(await exchange(kept, origin.port)).toMatch(/^connection: close\r$/im)
+    expect(await kept.ended()).toBe('end')
+    expect(await draining).toBe(true)
+    await expect(reach(stack, 'http')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  })
+
+  it('ends connections that wait for another request, and no request that is on its way', async () => {
+    await using origin = await startRawOrigin(answering)
     await using stack = await startStack()
     using idle = await reach(stack, 'http')
-    idle.send(`GET http://127.0.0.1:${origin.port}/ HTTP/1.1\r\nHost: x\r\n\r\n`)
-    const first = await origin.wire()
-    await first.untilText('\r\n\r\n')
-    first.send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
-    await idle.untilText('\r\n\r\nok')
-    const [way] = WAYS
-    using held = await open(stack, way!, '127.0.0.1', origin.port)
+    await exchange(idle, origin.port)
+    using fresh = await reach(stack, 'http')
+    await eventually(async () =>
+      expect(sum(await stack.gatewayMetrics(), 'sightline_connections', { mode: 'http-proxy' })).toBe(2),
+    )
     const draining = stack.gateway.drain(30_000)
-    idle.send(`GET http://127.0.0.1:${origin.port}/ HTTP/1.1\r\nHost: x\r\n\r\n`)
-    await idle.untilText('HTTP/1.1 503 ')
-    await idle.untilText('sightline-error: shutting-down')
-    held.socket.end()
-    await eventually(() => expect(origin.wires.length).toBeGreaterThan(1))
-    origin.wires.at(-1)?.socket.end()
+    expect(await idle.ended()).toBe('end')
+    expect(await exchange(fresh, origin.port)).toContain('HTTP/1.1 200 ')
+    expect(await fresh.ended()).toBe('end')
     expect(await draining).toBe(true)
   })
 

@@ -25,7 +25,7 @@ interface Reloadable extends AsyncDisposable {
   readonly dir: TempDir
   readonly port: number
   /** Reloads with these changes; gives the code of what was wrong. */
-  reload(changes?: Partial<ConfigInput>): string
+  reload(changes?: Partial<ConfigInput>): Promise<string>
   metrics(): Promise<string>
 }
 
@@ -45,9 +45,9 @@ async function start(options: { clientAuthority?: boolean } = {}): Promise<Reloa
     gateway,
     dir,
     port: gateway.addresses[0]?.address.port ?? 0,
-    reload: (changes = {}) => {
+    reload: async (changes = {}) => {
       try {
-        gateway.reload(configSchema.parse({ ...config, ...changes }))
+        await gateway.reload(configSchema.parse({ ...config, ...changes }))
         return 'ok'
       } catch (thrown) {
         return thrown instanceof GatewayError ? thrown.code : String(thrown)
@@ -79,7 +79,7 @@ describe('a reload', () => {
     expect(await connect(running.port, origin.port)).toBe(200)
     await writeFile(running.dir.file('users'), `bob:${await hashPassword('other')}\n`)
     expect(await connect(running.port, origin.port, 'bob', 'other')).toBe(407)
-    expect(running.reload()).toBe('ok')
+    expect(await running.reload()).toBe('ok')
     expect(await connect(running.port, origin.port, 'bob', 'other')).toBe(200)
     expect(await connect(running.port, origin.port)).toBe(407)
     expect(sum(await running.metrics(), 'sightline_reloads_total', { outcome: 'ok' })).toBe(1)
@@ -88,9 +88,9 @@ describe('a reload', () => {
   it('uses new egress rules from the next request on', async () => {
     await using origin = await startRawOrigin()
     await using running = await start()
-    expect(running.reload({ egress: { deny: ['127.0.0.0/8'] } })).toBe('ok')
+    expect(await running.reload({ egress: { deny: ['127.0.0.0/8'] } })).toBe('ok')
     expect(await connect(running.port, origin.port)).toBe(403)
-    expect(running.reload()).toBe('ok')
+    expect(await running.reload()).toBe('ok')
     expect(await connect(running.port, origin.port)).toBe(200)
   })
 
@@ -135,7 +135,7 @@ describe('a reload', () => {
       await using origin = await startRawOrigin()
       await using running = await start()
       await spoil(running.dir)
-      expect(running.reload(changes)).toBe(code)
+      expect(await running.reload(changes)).toBe(code)
       expect(await connect(running.port, origin.port)).toBe(200)
       expect(sum(await running.metrics(), 'sightline_reloads_total', { outcome: code })).toBe(1)
       using https = await Wire.connectTls(running.gateway.addresses[2]?.address.port ?? 0, {
@@ -160,7 +160,7 @@ describe('a certificate that a reload revokes', () => {
     wire.send('a transfer')
     await (await origin.wire()).untilText('a transfer')
     await writeFile(stack.pki.file('ca.crl'), await pki.revoke(pki.client))
-    stack.gateway.reload(configSchema.parse(config(stack)))
+    await stack.gateway.reload(configSchema.parse(config(stack)))
     expect(await wire.ended()).toBe('reset')
     expect(await (await origin.wire()).ended()).toBe('reset')
     await eventually(async () => {
@@ -199,7 +199,7 @@ describe('a certificate that a reload revokes', () => {
     await using stack = await startStack({ pki })
     using wire = await open(stack, way!, '127.0.0.1', origin.port)
     await writeFile(stack.pki.file('ca.crl'), await pki.revoke(pki.expired))
-    stack.gateway.reload(configSchema.parse(config(stack)))
+    await stack.gateway.reload(configSchema.parse(config(stack)))
     wire.send('unharmed')
     await (await origin.wire()).untilText('unharmed')
     expect(sum(await stack.gatewayMetrics(), 'sightline_tunnel_sessions')).toBe(1)

@@ -139,7 +139,7 @@ describe('a gateway with them', () => {
     }
     expect(await ask()).toBe(false)
     const tunnel = stack.gateway.addresses.find(({ mode }) => mode === 'tunnel')?.config
-    stack.gateway.reload(
+    await stack.gateway.reload(
       configSchema.parse({
         inbounds: tunnel === undefined ? [] : [tunnel],
         egress: { identities: { client: { allow: ['127.0.0.1'] } } },

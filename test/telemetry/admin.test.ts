@@ -1,7 +1,7 @@
 // The admin listener over real HTTP: who may ask, what there is, and that nothing else is answered.
 import http, { type IncomingHttpHeaders } from 'node:http'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { startAdmin, type AdminOptions } from '../../src/telemetry/admin.ts'
+import { Admin, type AdminOptions } from '../../src/telemetry/admin.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { startRawOrigin } from '../support/wire.ts'
 
@@ -23,7 +23,7 @@ async function admin(
   config: Partial<AdminOptions['config']> = {},
   options: Partial<AdminOptions> = {},
 ): Promise<(ask: Ask) => Promise<Answer>> {
-  const listener = await startAdmin({
+  const listener = await Admin.start({
     config: { listen: '127.0.0.1:0', ...config },
     token: undefined,
     registry: new Metrics('1.2.3').registry,

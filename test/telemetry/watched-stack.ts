@@ -7,7 +7,7 @@ import { GatewayError } from '../../src/errors.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
 import type { Observer } from '../../src/gateway/observer.ts'
 import { hashPassword } from '../../src/gateway/users.ts'
-import { startAdmin } from '../../src/telemetry/admin.ts'
+import { Admin } from '../../src/telemetry/admin.ts'
 import { joinObservers, Log } from '../../src/telemetry/log.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { makeTestPki, type TestPki } from '../support/pki.ts'
@@ -91,7 +91,7 @@ export async function startWatchedStack(options: WatchedOptions): Promise<Watche
       observer: joinObservers(clientMetrics.observer, clientLog.observer),
     })
   const clients = [await startClient('client'), await startClient('revoked')]
-  const admin = await startAdmin({
+  const admin = await Admin.start({
     config: { listen: '127.0.0.1:0' },
     token: undefined,
     registry: metrics.registry,

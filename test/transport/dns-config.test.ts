@@ -66,7 +66,7 @@ describe('dns', () => {
       return (await wire.untilText('\r\n\r\n')).toString('latin1').slice(9, 12)
     }
     expect(await status()).toBe('502')
-    gateway.reload(config(after.address))
+    await gateway.reload(config(after.address))
     expect(await status()).toBe('200')
     expect(before.asked.length).toBe(2)
   })

@@ -1,0 +1,157 @@
+// The inbounds of a config, and what a reload makes of them. Rules: an inbound whose settings are the same stays; one
+// whose settings changed hands its listening socket to the one that takes its place, so that no connection is refused
+// in between; and who is connected already goes on under the settings that it came with.
+import { isDeepStrictEqual } from 'node:util'
+import { parseListenAddress } from '../config/address.ts'
+import type { Config, InboundConfig } from '../config/schema.ts'
+import { INBOUND_LIMITS } from '../inbound/context.ts'
+import { Inbound, type InboundHost } from '../inbound/inbound.ts'
+import type { Mode } from '../protocol/request.ts'
+import type { ServerCredentials } from '../transport/tls-server.ts'
+
+export interface InboundsOptions {
+  /** What an inbound is told of the rest. */
+  readonly host: (inbound: InboundConfig, config: Config) => InboundHost
+  readonly modeOf: (inbound: InboundConfig, config: Config) => Mode
+  /** Errors: `file-unusable`, `pki-invalid`. */
+  readonly credentials: (inbound: InboundConfig) => ServerCredentials | undefined
+}
+
+/** A reload that has been read and may be put in force, or not. */
+export interface Prepared {
+  commit(): void
+  /** Closes what was opened for it. */
+  abandon(): void
+}
+
+interface Entry {
+  readonly inbound: Inbound
+  readonly mode: Mode
+  /** All that makes another inbound of it where it changes. */
+  readonly settings: unknown
+}
+
+export class Inbounds {
+  #options: InboundsOptions
+  #entries: readonly Entry[] = []
+  #retired = new Set<Entry>()
+
+  constructor(options: InboundsOptions) {
+    this.#options = options
+  }
+
+  /** In the order of the config. */
+  get current(): ReadonlyArray<{ readonly inbound: Inbound; readonly mode: Mode }> {
+    return this.#entries
+  }
+
+  /**
+   * Reads all that `config` says of inbounds, and listens where nothing listens yet. Errors: `file-unusable`,
+   * `pki-invalid`, `address-in-use`, `listen-failed`; nothing is changed then.
+   */
+  async prepare(config: Config): Promise<Prepared> {
+    const places = config.inbounds.map((inbound) => ({
+      settings: this.#settingsOf(inbound, config),
+      inbound,
+    }))
+    const old = new Map<number, Entry>()
+    const unclaimed = new Set(this.#entries)
+    const claim = (fits: (entry: Entry, place: (typeof places)[number]) => boolean): void =>
+      places.forEach((place, index) => {
+        if (old.has(index)) return
+        const found = [...unclaimed].find((entry) => fits(entry, place))
+        if (found === undefined) return
+        old.set(index, found)
+        unclaimed.delete(found)
+      })
+    claim((entry, { settings }) => isDeepStrictEqual(entry.settings, settings))
+    claim((entry, { inbound }) => standsAt(entry.inbound, inbound))
+
+    const fresh: Inbound[] = []
+    const steps: Array<() => void> = []
+    const abandon = (): void => fresh.forEach((inbound) => inbound.destroy())
+    try {
+      const entries: Entry[] = []
+      for (const [index, { inbound: wanted, settings }] of places.entries()) {
+        const credentials = this.#options.credentials(wanted)
+        const known = old.get(index)
+        if (known !== undefined && isDeepStrictEqual(known.settings, settings)) {
+          if (credentials !== undefined) steps.push(() => known.inbound.reload(credentials))
+          entries.push(known)
+          continue
+        }
+        const mode = this.#options.modeOf(wanted, config)
+        const inbound = new Inbound(wanted, mode, credentials, this.#options.host(wanted, config))
+        fresh.push(inbound)
+        entries.push({ inbound, mode, settings })
+        if (known === undefined) continue
+        steps.push(() => inbound.takeListener(known.inbound))
+        unclaimed.add(known)
+      }
+      for (const [index, { inbound }] of entries.entries()) if (!old.has(index)) await inbound.listen()
+      return {
+        commit: () => {
+          for (const step of steps) step()
+          this.#entries = entries
+          for (const entry of unclaimed) this.#retire(entry)
+          for (const entry of this.#retired) this.#judgeAgain(entry)
+        },
+        abandon,
+      }
+    } catch (thrown) {
+      abandon()
+      throw thrown
+    }
+  }
+
+  /** Goes on accepting, and lets no HTTP connection be kept for another request. */
+  leave(): void {
+    for (const inbound of this.#all()) inbound.leave()
+  }
+
+  /** Stops accepting, and tells tunnel clients to go elsewhere. Open connections go on. */
+  drain(): void {
+    for (const inbound of this.#all()) inbound.drain()
+  }
+
+  /** Ends the connections that are left when no request is. */
+  endIdle(): void {
+    for (const inbound of this.#all()) inbound.endIdle()
+  }
+
+  /** Ends everything at once. */
+  destroy(): void {
+    for (const inbound of this.#all()) inbound.destroy()
+  }
+
+  #all(): Inbound[] {
+    return [...this.#entries, ...this.#retired].map(({ inbound }) => inbound)
+  }
+
+  #retire(entry: Entry): void {
+    this.#retired.add(entry)
+    entry.inbound.retire(() => this.#retired.delete(entry))
+  }
+
+  /** What lives on of an inbound that is no more ends with its certificate, as everywhere. */
+  #judgeAgain({ inbound }: Entry): void {
+    try {
+      const credentials = this.#options.credentials(inbound.config)
+      if (credentials !== undefined) inbound.reload(credentials)
+    } catch {
+      // Its files may be gone with it: then it goes on with what it has.
+    }
+  }
+
+  #settingsOf(inbound: InboundConfig, config: Config): unknown {
+    const limits = INBOUND_LIMITS.map((name) => config.limits[name])
+    return { inbound, limits, mode: this.#options.modeOf(inbound, config) }
+  }
+}
+
+/** Any free port is the same place only for the same kind of listener. */
+function standsAt(inbound: Inbound, { listen, type }: InboundConfig): boolean {
+  const where = parseListenAddress(listen)
+  if (where?.port === 0) return inbound.config.listen === listen && inbound.config.type === type
+  return where?.host === inbound.address.address && where.port === inbound.address.port
+}
