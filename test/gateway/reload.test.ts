@@ -183,7 +183,7 @@ describe('a certificate that a reload revokes', () => {
     await live.untilText('\r\n\r\n')
     using idle = await reach()
     await writeFile(running.dir.file('ca.crl'), await pki.revoke(pki.client))
-    expect(running.reload()).toBe('ok')
+    expect(await running.reload()).toBe('ok')
     expect(await live.ended()).toBe('reset')
     expect(await (await origin.wire()).ended()).toBe('reset')
     expect(await idle.ended()).toBe('reset')
