@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { loadConfig, readText } from '../config/load.ts'
 import { configJsonSchema, type Config } from '../config/schema.ts'
-import { readServerCredentials, readTunnelCredentials, readUpstreamServers } from '../gateway/credentials.ts'
+import { readServerCredentials, readTunnelAccess, readUpstreamServers } from '../gateway/credentials.ts'
 import { parseUsers } from '../gateway/users.ts'
 import { parseEgressRules } from '../policy/egress.ts'
 import { fail, usage } from './failure.ts'
@@ -57,7 +57,7 @@ function checkFiles(config: Config): void {
     if (auth?.users !== undefined) parseUsers(readText(auth.users, 'auth.users'), auth.users)
   }
   for (const outbound of Object.values(config.outbounds)) {
-    if (outbound.type === 'tunnel') readTunnelCredentials(outbound)
+    if (outbound.type === 'tunnel') readTunnelAccess(outbound)
   }
   readUpstreamServers(config)
   if (config.admin.token !== undefined) readText(config.admin.token, 'admin.token')

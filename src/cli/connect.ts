@@ -18,7 +18,7 @@ const HELP = `usage: sightline connect URL --certificate F --key F --authority F
   --key F           its private key
   --authority F     ca.crt of the authority that the gateway's certificate comes from
   --listen A        address for programs; default 127.0.0.1:1081
-  --connections N   connections to the gateway, 1 to 16; default 1
+  --connections N   connections to the gateway, 1 to 16; default auto: one, and more while it is busy
   --admin A         address for /metrics, /healthz and /readyz; none by default
   --json            one JSON object a line on standard output
 
@@ -115,7 +115,9 @@ function connectConfig(url: string, values: ConnectValues): Config {
         certificate: absolute(values.certificate),
         key: absolute(values.key),
         authority: path.resolve(values.authority),
-        ...(values.connections !== undefined && { connections: Number(values.connections) }),
+        ...(values.connections !== undefined && {
+          connections: values.connections === 'auto' ? 'auto' : Number(values.connections),
+        }),
       },
     },
     log: { level: 'silent' },

@@ -114,6 +114,11 @@ function withAbsoluteOutboundPaths(
         certificate: optional(outbound.certificate),
         key: optional(outbound.key),
         authority: absolute(outbound.authority),
+        proxy: outbound.proxy && {
+          ...outbound.proxy,
+          passwordFile: optional(outbound.proxy.passwordFile),
+          authority: optional(outbound.proxy.authority),
+        },
       }
     case 'socks':
       return { ...outbound, passwordFile: optional(outbound.passwordFile) }

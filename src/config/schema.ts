@@ -2,7 +2,7 @@
 // errors; what is unsafe must be asked for in so many words; every message says how to mend it.
 import { z } from 'zod'
 import { isLoopback, parseCidr, parseListenAddress, parsePortRange } from './address.ts'
-import { readProxyUrl, upstreamProblem, type ProxyType } from './proxy-url.ts'
+import { outboundProblems, outboundSchema, type OutboundSettings, type Problem } from './outbounds.ts'
 
 const listen = z
   .string()
@@ -69,59 +69,6 @@ const inboundSchema = z.strictObject({
     ),
   outbound: z.string().default('direct').describe('Name of the outbound that dials'),
 })
-
-const directSchema = z.strictObject({
-  type: z.literal('direct'),
-  localAddress: z.union([z.ipv4(), z.ipv6()]).optional().describe('Address of this machine to dial from'),
-})
-
-const tunnelSchema = z.strictObject({
-  type: z.literal('tunnel'),
-  url: z.url({ protocol: /^wss$/, error: 'not a tunnel address; write it as wss://host:8443/tunnel' }),
-  certificate: path.optional().describe("PEM file: this client's certificate"),
-  key: path.optional(),
-  connections: z
-    .int()
-    .min(1)
-    .max(16)
-    .default(1)
-    .describe('Connections to the gateway that share the streams'),
-  authority: path.describe("PEM file: the authority that the gateway's certificate must come from"),
-})
-
-function proxyUrl(type: ProxyType): z.ZodString {
-  return z.string().superRefine((text, context) => {
-    const read = readProxyUrl(text, type)
-    if ('problem' in read) context.addIssue({ code: 'custom', message: read.problem })
-  })
-}
-
-const upstreamUser = {
-  username: z.string().min(1).optional().describe('User name for it, where the url holds none'),
-  passwordFile: path.optional().describe('File with the password; better than a password in the url'),
-}
-
-const socksSchema = z.strictObject({
-  type: z.literal('socks'),
-  url: proxyUrl('socks').describe(
-    'Upstream proxy: socks5h:// and socks4a:// hand names on, socks5:// looks them up here',
-  ),
-  ...upstreamUser,
-})
-
-const httpSchema = z.strictObject({
-  type: z.literal('http'),
-  url: proxyUrl('http').describe(
-    'Upstream proxy, asked by CONNECT: http://host:3128, or https:// for TLS to it',
-  ),
-  ...upstreamUser,
-  authority: path
-    .optional()
-    .describe('PEM file: the authority of its certificate; default those that Node knows'),
-})
-
-const outboundSchema = z.discriminatedUnion('type', [directSchema, tunnelSchema, socksSchema, httpSchema])
-type Outbound = z.output<typeof outboundSchema>
 
 const egressRules = {
   allow: z.array(z.string()).default([]),
@@ -241,7 +188,10 @@ export const configSchema = z
     outbounds: z
       .record(z.string(), outboundSchema)
       .default({})
-      .transform((outbounds): Record<string, Outbound> => ({ direct: { type: 'direct' }, ...outbounds })),
+      .transform((outbounds): Record<string, OutboundSettings> => ({
+        direct: { type: 'direct' },
+        ...outbounds,
+      })),
     egress: egressSchema.prefault({}),
     dns: dnsSchema.prefault({}).describe('How names are looked up: hosts file first, no search domains'),
     limits: limitsSchema.prefault({}),
@@ -275,21 +225,8 @@ export const configSchema = z
       context.addIssue({ code: 'custom', path: ['admin', 'listen'], message })
     }
     for (const [name, outbound] of Object.entries(config.outbounds)) {
-      if (
-        outbound.type === 'tunnel' &&
-        (outbound.certificate === undefined) !== (outbound.key === undefined)
-      ) {
-        const message = 'certificate and key go together: give both or neither'
-        context.addIssue({ code: 'custom', path: ['outbounds', name], message })
-      }
-      if (outbound.type === 'socks' || outbound.type === 'http') {
-        const problem = upstreamProblem(outbound, outbound.type)
-        if (problem !== undefined)
-          context.addIssue({
-            code: 'custom',
-            path: ['outbounds', name, problem.key],
-            message: problem.message,
-          })
+      for (const { path: at, message } of outboundProblems(outbound)) {
+        context.addIssue({ code: 'custom', path: ['outbounds', name, ...at], message })
       }
     }
   })
@@ -297,14 +234,9 @@ export const configSchema = z
 export type Config = z.output<typeof configSchema>
 export type ConfigInput = z.input<typeof configSchema>
 export type InboundConfig = Config['inbounds'][number]
-export type TunnelOutboundConfig = Extract<Outbound, { type: 'tunnel' }>
-export type UpstreamOutboundConfig = Extract<Outbound, { type: 'socks' | 'http' }>
+export type TunnelOutboundConfig = Extract<OutboundSettings, { type: 'tunnel' }>
+export type UpstreamOutboundConfig = Extract<OutboundSettings, { type: 'socks' | 'http' }>
 export type Limits = Config['limits']
-
-interface Problem {
-  readonly path: readonly string[]
-  readonly message: string
-}
 
 function inboundProblems(inbound: InboundConfig, outbounds: Config['outbounds']): Problem[] {
   const problems: Problem[] = []

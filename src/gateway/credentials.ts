@@ -3,7 +3,7 @@ import { readBytes, readText } from '../config/load.ts'
 import { credentialProblem, readProxyUrl } from '../config/proxy-url.ts'
 import type { Config, InboundConfig, TunnelOutboundConfig, UpstreamOutboundConfig } from '../config/schema.ts'
 import { GatewayError } from '../errors.ts'
-import type { TunnelCredentials } from '../outbound/tunnel-dial.ts'
+import type { TunnelAccess } from '../outbound/tunnel-dial.ts'
 import type { UpstreamServer } from '../outbound/upstream-ask.ts'
 import { ClientTrust } from '../pki/judge.ts'
 import { checkCredentials, type ServerCredentials } from '../transport/tls-server.ts'
@@ -43,17 +43,22 @@ function readRevocationList({ revocationList }: TlsConfig): Uint8Array | undefin
   return revocationList === undefined ? undefined : readBytes(revocationList, 'tls.revocationList')
 }
 
-/** What a tunnel client shows and trusts. Errors: `file-unusable`. */
-export function readTunnelCredentials(outbound: TunnelOutboundConfig): TunnelCredentials {
+/** What a tunnel client shows and trusts, and the proxy that it goes through. Errors: `config-invalid`, `file-unusable`. */
+export function readTunnelAccess(outbound: TunnelOutboundConfig): TunnelAccess {
   return {
-    authority: readText(outbound.authority, 'authority'),
-    certificate: outbound.certificate && readText(outbound.certificate, 'certificate'),
-    key: outbound.key && readText(outbound.key, 'key'),
+    credentials: {
+      authority: readText(outbound.authority, 'authority'),
+      certificate: outbound.certificate && readText(outbound.certificate, 'certificate'),
+      key: outbound.key && readText(outbound.key, 'key'),
+    },
+    proxy: outbound.proxy && readUpstreamServer({ type: 'http', ...outbound.proxy }),
   }
 }
 
 /** Where an upstream proxy is, and what it wants to be shown. Errors: `config-invalid`, `file-unusable`. */
-export function readUpstreamServer(outbound: UpstreamOutboundConfig): UpstreamServer {
+export function readUpstreamServer(
+  outbound: UpstreamOutboundConfig | ({ type: 'http' } & NonNullable<TunnelOutboundConfig['proxy']>),
+): UpstreamServer {
   const url = readProxyUrl(outbound.url, outbound.type)
   if ('problem' in url) throw new GatewayError('config-invalid', { detail: `outbounds: url: ${url.problem}` })
   const { scheme, host, port } = url

@@ -1,17 +1,22 @@
 // Opens the outbounds of a config: the only place that knows which outbound type is which class. Rules: all of them
 // share one set of names and one guard, whatever a reload puts in their place; and one that a reload takes away is
 // ended with its last stream, not before.
+import { availableParallelism } from 'node:os'
 import { isDeepStrictEqual } from 'node:util'
 import type { Config } from '../config/schema.ts'
 import { DirectOutbound } from '../outbound/direct.ts'
 import type { DialRequest, Outbound } from '../outbound/outbound.ts'
 import { TunnelOutbound, type TunnelState } from '../outbound/tunnel.ts'
+import { tunnelGateway } from '../outbound/tunnel-carrier.ts'
 import { UpstreamOutbound } from '../outbound/upstream.ts'
 import type { Lookup, Names, Resolve } from '../transport/resolve.ts'
-import { readTunnelCredentials, readUpstreamServer } from './credentials.ts'
+import { readTunnelAccess, readUpstreamServer } from './credentials.ts'
 import type { EgressGuard } from './egress-guard.ts'
 import type { Prepared } from './inbounds.ts'
 import type { LabHooks } from './lab-hooks.ts'
+
+/** What `connections: auto` may come to: each costs a core its share of TLS. */
+const MOST_CONNECTIONS = Math.min(4, availableParallelism())
 
 export interface OutboundsOptions {
   readonly egress: EgressGuard
@@ -127,8 +132,8 @@ export class Outbounds {
 
   #renewal(outbound: Outbound, wanted: OutboundConfig): (() => void) | undefined {
     if (outbound instanceof TunnelOutbound && wanted.type === 'tunnel') {
-      const credentials = readTunnelCredentials(wanted)
-      return () => outbound.reload(credentials)
+      const access = readTunnelAccess(wanted)
+      return () => outbound.reload(access)
     }
     if (outbound instanceof UpstreamOutbound && (wanted.type === 'socks' || wanted.type === 'http')) {
       const server = readUpstreamServer(wanted)
@@ -140,13 +145,15 @@ export class Outbounds {
   #open(wanted: OutboundConfig, { limits }: Config): Outbound {
     const { egress, names, lab, stateChanged } = this.#options
     const { dialMs, handshakeMs, streamsPerTunnel } = limits
+    const lookup: Lookup = (name, withinMs) => names().lookup(name, withinMs)
     if (wanted.type === 'tunnel') {
       return new TunnelOutbound({
-        url: lab?.tunnelWithoutTls === true ? wanted.url.replace(/^wss:/, 'ws:') : wanted.url,
-        credentials: readTunnelCredentials(wanted),
+        gateways: [wanted.url].flat().map((url) => tunnelGateway(url, lab?.tunnelWithoutTls === true)),
+        ...readTunnelAccess(wanted),
+        lookup,
         handshakeMs,
         dialMs,
-        connections: wanted.connections,
+        connections: wanted.connections === 'auto' ? { most: MOST_CONNECTIONS } : wanted.connections,
         maxStreams: streamsPerTunnel,
         localAddress: lab?.tunnelLocalAddress,
         onKeylog: lab?.onClientKeylog,
@@ -155,7 +162,6 @@ export class Outbounds {
       })
     }
     const resolve: Resolve = (name, withinMs) => names().resolve(name, withinMs)
-    const lookup: Lookup = (name, withinMs) => names().lookup(name, withinMs)
     const judge = (request: DialRequest, address: string): void => egress.address(request, address)
     const judgeAnswer = (request: DialRequest, addresses: readonly string[]): void =>
       egress.answer(request, addresses)

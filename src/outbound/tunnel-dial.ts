@@ -1,12 +1,14 @@
 // Opens one WebSocket to a gateway: TLS 1.3, our certificate shown, the gateway's verified against the given
 // authority only. Rule: whatever goes wrong ends in the code that says which it was.
-import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
+import net, { type Socket } from 'node:net'
+import tls, { TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
 import { GatewayError, isErrorCode, toGatewayError, type ErrorCode } from '../errors.ts'
 import { MAX_FRAME_BYTES, SUBPROTOCOL } from '../protocol/mux/frame.ts'
+import { setCarrier } from '../transport/abort.ts'
+import { openCarrier, type CarrierOptions, type TunnelGateway } from './tunnel-carrier.ts'
 
-export interface TunnelCredentials {
+interface TunnelCredentials {
   /** PEM. */
   readonly certificate?: string | undefined
   readonly key?: string | undefined
@@ -14,14 +16,15 @@ export interface TunnelCredentials {
   readonly authority: string
 }
 
-export interface TunnelDialOptions {
-  readonly url: string
+export interface TunnelDialOptions extends CarrierOptions {
   readonly credentials: TunnelCredentials
   readonly handshakeMs: number
-  readonly localAddress?: string | undefined
   /** The lab's: NSS key log lines. */
   readonly onKeylog?: ((line: Buffer) => void) | undefined
 }
+
+/** What a reload may put in the place of what was. */
+export type TunnelAccess = Pick<TunnelDialOptions, 'credentials' | 'proxy'>
 
 /** What was negotiated, for a person to read. */
 export interface TunnelFacts {
@@ -42,33 +45,52 @@ const VERIFY_ERRORS =
 const TLS_REASON = /SSL routines:[^:]*:([^:]+):/
 const VERSION_REASONS = /unsupported protocol|protocol version|wrong version number/
 
-/** Resolves once the upgrade is done. Rejects with a GatewayError within `handshakeMs`. */
-export function dialTunnel(options: TunnelDialOptions): Promise<TunnelLink> {
-  const { credentials } = options
+/** Resolves once the upgrade is done. Rejects with a GatewayError within `handshakeMs`, or when `signal` ends. */
+export async function dialTunnel(
+  gateway: TunnelGateway,
+  options: TunnelDialOptions,
+  signal: AbortSignal,
+): Promise<TunnelLink> {
+  const startedMs = performance.now()
+  const carrier = await openCarrier(gateway, options, signal)
+  const withinMs = Math.max(1, options.handshakeMs - (performance.now() - startedMs))
+  return upgrade(carrier, gateway, { ...options, handshakeMs: withinMs }, signal)
+}
+
+function upgrade(
+  carrier: Socket,
+  { url, host }: TunnelGateway,
+  { credentials, handshakeMs, onKeylog }: TunnelDialOptions,
+  signal: AbortSignal,
+): Promise<TunnelLink> {
+  const secure = (): Socket => {
+    if (!url.startsWith('wss:')) return carrier
+    const secured = tls.connect({
+      socket: carrier,
+      host,
+      ...(net.isIP(host) === 0 && { servername: host }),
+      cert: credentials.certificate,
+      key: credentials.key,
+      ca: credentials.authority,
+      minVersion: 'TLSv1.3',
+      maxVersion: 'TLSv1.3',
+    })
+    setCarrier(secured, carrier)
+    if (onKeylog !== undefined) secured.on('keylog', onKeylog)
+    return secured
+  }
   return new Promise((resolve, reject) => {
     let webSocket: WebSocket
     try {
-      webSocket = new WebSocket(options.url, SUBPROTOCOL, {
-        cert: credentials.certificate,
-        key: credentials.key,
-        ca: credentials.authority,
-        minVersion: 'TLSv1.3',
-        maxVersion: 'TLSv1.3',
-        localAddress: options.localAddress,
+      webSocket = new WebSocket(url, SUBPROTOCOL, {
+        createConnection: secure,
         perMessageDeflate: false,
         skipUTF8Validation: true,
         maxPayload: MAX_FRAME_BYTES,
-        handshakeTimeout: options.handshakeMs,
         followRedirects: false,
-        finishRequest: (request) => {
-          request.on('socket', (socket) => {
-            const { onKeylog } = options
-            if (onKeylog !== undefined) socket.on('keylog', onKeylog)
-          })
-          request.end()
-        },
       })
     } catch (thrown) {
+      carrier.destroy()
       return reject(toGatewayError(thrown, 'self', 'pki-invalid'))
     }
     let socket: Socket | undefined
@@ -87,14 +109,32 @@ export function dialTunnel(options: TunnelDialOptions): Promise<TunnelLink> {
         }),
       )
     })
+    const cancel = (): void => fail(new GatewayError('stream-cancelled'))
+    const late = (): void =>
+      fail(
+        new GatewayError('tunnel-unavailable', {
+          side: 'upstream',
+          detail: 'the gateway took the connection, and did not answer in time',
+        }),
+      )
+    const timer = setTimeout(late, handshakeMs)
+    const settle = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', cancel)
+    }
     const fail = (error: unknown): void => {
+      settle()
       webSocket.off('error', fail)
       webSocket.on('error', () => {})
       webSocket.terminate()
+      carrier.destroy()
       reject(classify(error))
     }
     webSocket.on('error', fail)
+    if (signal.aborted) return cancel()
+    signal.addEventListener('abort', cancel)
     webSocket.once('open', () => {
+      settle()
       webSocket.off('error', fail)
       if (socket === undefined) return fail(new GatewayError('tunnel-unavailable'))
       resolve({ webSocket, socket, facts: factsOf(socket) })

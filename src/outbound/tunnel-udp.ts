@@ -3,9 +3,9 @@
 // dropped at once, never held.
 import { GatewayError, toGatewayError } from '../errors.ts'
 import { parseAddress } from '../policy/ip-address.ts'
-import type { MuxSession } from '../protocol/mux/session.ts'
 import type { Destination } from '../protocol/request.ts'
 import { StreamDatagrams } from '../transport/stream-datagrams.ts'
+import type { TunnelConnection } from '../transport/tunnel-connection.ts'
 import type { UdpEvents, UdpOutbound, UdpRequest } from './outbound.ts'
 
 /** What OPEN says of an association, which has no destination. */
@@ -14,10 +14,10 @@ const NO_EVENTS = { opened() {}, refused() {}, data() {}, fin() {}, reset() {} }
 
 /**
  * Opens the association's stream. Errors: what the gateway refuses it with, `dial-timeout` where it does not answer,
- * `stream-cancelled`, and those of MuxSession.open.
+ * `tunnel-dead` where the gateway cannot be heard, `stream-cancelled`, and those of MuxSession.open.
  */
 export function openTunnelUdp(
-  session: MuxSession,
+  connection: TunnelConnection,
   { signal }: Pick<UdpRequest, 'signal'>,
   events: UdpEvents,
   withinMs: number,
@@ -27,6 +27,7 @@ export function openTunnelUdp(
     const settle = (): void => {
       answered = true
       clearTimeout(timer)
+      unwatch()
       signal.removeEventListener('abort', cancelled)
     }
     const stop = (error: GatewayError): void => {
@@ -36,9 +37,10 @@ export function openTunnelUdp(
     }
     const cancelled = (): void => stop(new GatewayError('stream-cancelled', { side: 'client' }))
     const timer = setTimeout(() => stop(new GatewayError('dial-timeout', { side: 'upstream' })), withinMs)
+    const unwatch = connection.watch(() => stop(new GatewayError('tunnel-dead', { side: 'upstream' })))
     let datagrams: StreamDatagrams
     try {
-      datagrams = new StreamDatagrams(session.open('udp', NOWHERE, NO_EVENTS), {
+      datagrams = new StreamDatagrams(connection.session.open('udp', NOWHERE, NO_EVENTS), {
         opened: () => {
           settle()
           resolve(new TunnelUdp(datagrams, events))

@@ -16,7 +16,8 @@ export function abort(stream: Duplex, error?: Error): void {
   if (stream.destroyed) return
   const carrier = carriers.get(stream)
   if (carrier !== undefined) {
-    reset(carrier)
+    // The carrier may be TLS too: to a gateway through a proxy that is itself reached by TLS.
+    abort(carrier)
     stream.destroy(error)
   } else if (stream instanceof Socket && !(stream instanceof TLSSocket)) reset(stream, error)
   else stream.destroy(error)

@@ -1,16 +1,24 @@
 // A WebSocket that carries one mux session. Rules: at most FLUSH_BYTES wait in the socket, so that control
 // frames and interactive streams wait for little; frames made in one turn of the event loop leave in one
-// write; any received byte counts as life, and a peer that is silent past a ping is dead.
+// write; any received byte counts as life, a peer that is silent past a ping may be away, and past 15 s is dead.
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import { GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
 import { MuxSession, type SessionOptions } from '../protocol/mux/session.ts'
 import type { MuxStream } from '../protocol/mux/stream.ts'
+import { abort } from './abort.ts'
 
 const FLUSH_BYTES = 256 * 1024
-const LIVENESS_TICK_MS = 2_500
+const LIVENESS_TICK_MS = 1_000
+/** A tick that comes so long after the one before says that this process stood still, not that the peer did. */
+const STOOD_STILL_MS = 5_000
 const PING_AFTER_SILENCE_MS = 5_000
-const DEAD_AFTER_SILENCE_MS = 15_000
+/** A ping unanswered for so long, and nothing else heard: the peer may be away, and new streams had better wait. */
+const SILENT_AFTER_MS = 2_000
+/** What an answer may take before the peer is asked whether it is there at all. */
+const PATIENCE_MS = 1_500
+/** Life is noticed up to a tick late, and so is its end: the last byte is then at most 15 s ago. */
+const DEAD_AFTER_SILENCE_MS = 13_000
 const CLOSE_TIMEOUT_MS = 2_000
 const CLOSE_NORMAL = 1000
 const CLOSE_PROTOCOL_ERROR = 1002
@@ -19,6 +27,8 @@ export interface TunnelConnectionEvents {
   /** The peer opened a stream (gateway's side). */
   open?(stream: MuxStream): void
   goaway?(code: ErrorCode): void
+  /** The peer does not answer (true), or was heard again after that. */
+  silent?(isSilent: boolean): void
   /** The connection has ended and every stream with it; called once. */
   closed(error: GatewayError): void
 }
@@ -31,6 +41,7 @@ export class TunnelConnection {
   #flushQueued = false
   #paused = false
   #closed = false
+  #silent = false
   #error: GatewayError | undefined
   #heardGoaway: ErrorCode | undefined
   #liveness: NodeJS.Timeout
@@ -38,6 +49,8 @@ export class TunnelConnection {
   #lastLifeMs = performance.now()
   #lastTickMs = performance.now()
   #pingSentMs: number | undefined
+  #probe: NodeJS.Timeout | undefined
+  #watching = new Set<() => void>()
 
   /** `socket` is the connection under `webSocket`, whose buffer is what limits how much is sent ahead. */
   constructor(
@@ -75,6 +88,51 @@ export class TunnelConnection {
     return this.#closed
   }
 
+  /** True from an unanswered ping until the next byte: not dead yet, but nothing to begin anything on. */
+  get silent(): boolean {
+    return this.#silent
+  }
+
+  /** Bytes that have come and gone on this connection, WebSocket and mux included. */
+  get receivedBytes(): number {
+    return this.#socket.bytesRead
+  }
+
+  get sentBytes(): number {
+    return this.#socket.bytesWritten
+  }
+
+  /** The peer takes bytes more slowly than they come: as much waits in the socket as may. */
+  get blocked(): boolean {
+    return this.#socket.writableLength >= FLUSH_BYTES
+  }
+
+  /**
+   * For whoever waits for the peer's answer: calls `unheard` where the peer turns silent. A peer from which not one byte
+   * comes for 1.5 s is asked for a sign of life, which it has 2 s for. Gives what ends the watch.
+   */
+  watch(unheard: () => void): () => void {
+    const heardBytes = this.#socket.bytesRead
+    const timer = setTimeout(() => {
+      if (this.#socket.bytesRead === heardBytes) this.#askForLife()
+    }, PATIENCE_MS).unref()
+    this.#watching.add(unheard)
+    return () => {
+      clearTimeout(timer)
+      this.#watching.delete(unheard)
+    }
+  }
+
+  #askForLife(): void {
+    if (this.#closed || this.#probe !== undefined) return
+    const heardBytes = this.#socket.bytesRead
+    this.#ping()
+    this.#probe = setTimeout(() => {
+      this.#probe = undefined
+      if (!this.#closed && this.#socket.bytesRead === heardBytes) this.#setSilent(true)
+    }, SILENT_AFTER_MS).unref()
+  }
+
   /** Ends the connection at once; `code` is told to the peer if it can still be. */
   destroy(code: ErrorCode): void {
     if (this.#closed) return
@@ -89,6 +147,7 @@ export class TunnelConnection {
 
   #receive(data: Buffer, isBinary: boolean): void {
     if (this.#closed) return
+    if (this.#silent) this.#setSilent(false)
     try {
       if (!isBinary) throw new GatewayError('frame-malformed', { side: 'client' })
       this.session.receive(data)
@@ -133,6 +192,7 @@ export class TunnelConnection {
   }
 
   #receivePong(): void {
+    if (this.#silent) this.#setSilent(false)
     if (this.#pingSentMs === undefined) return
     const roundTripMs = performance.now() - this.#pingSentMs
     this.#pingSentMs = undefined
@@ -142,27 +202,42 @@ export class TunnelConnection {
 
   #checkLife(): void {
     const nowMs = performance.now()
-    // A tick that is itself late says that this process stood still, not that the peer did.
-    const late = nowMs - this.#lastTickMs > 2 * LIVENESS_TICK_MS
+    const stoodStill = nowMs - this.#lastTickMs > STOOD_STILL_MS
     this.#lastTickMs = nowMs
-    if (this.#socket.bytesRead !== this.#lastBytesRead || late) {
+    if (this.#socket.bytesRead !== this.#lastBytesRead || stoodStill) {
       this.#lastBytesRead = this.#socket.bytesRead
       this.#lastLifeMs = nowMs
+      // A machine that slept wakes up on another network as often as not.
+      if (stoodStill) return this.#askForLife()
+      if (this.#silent) this.#setSilent(false)
       return
     }
     const silenceMs = nowMs - this.#lastLifeMs
     if (silenceMs >= DEAD_AFTER_SILENCE_MS && this.#pingSentMs !== undefined) {
       this.#error = new GatewayError('tunnel-dead', { side: 'upstream' })
-      this.#socket.destroy()
+      // RST: what still waits for the peer must not reach it later, when all this is over.
+      abort(this.#socket)
       return this.#end()
     }
     if (silenceMs >= PING_AFTER_SILENCE_MS) this.#ping()
+    const unansweredMs = this.#pingSentMs === undefined ? 0 : nowMs - this.#pingSentMs
+    if (Math.min(unansweredMs, silenceMs) >= SILENT_AFTER_MS) this.#setSilent(true)
+  }
+
+  #setSilent(isSilent: boolean): void {
+    if (this.#silent === isSilent) return
+    this.#silent = isSilent
+    if (isSilent) {
+      for (const unheard of [...this.#watching]) unheard()
+    }
+    this.#events.silent?.(isSilent)
   }
 
   #end(): void {
     if (this.#closed) return
     this.#closed = true
     clearInterval(this.#liveness)
+    clearTimeout(this.#probe)
     this.#socket.off('drain', this.#flush)
     // A peer that said why it is about to go has gone for that reason.
     const error =
