@@ -51,6 +51,7 @@ export async function runService(options: ServiceOptions, io: ServiceIo): Promis
   const { beside = [] } = options
   let { config } = options
   const metrics = new Metrics(VERSION)
+  metrics.countStep = config.admin.countStep
   const log = new Log(config.log.level, io.log)
   const stopped = Promise.withResolvers<number>()
   let gateway: Gateway | undefined
@@ -88,6 +89,7 @@ export async function runService(options: ServiceOptions, io: ServiceIo): Promis
       }
       prepared?.commit()
       log.level = next.log.level
+      metrics.countStep = next.admin.countStep
       config = next
       print('reloaded', shown(), options.json, io)
     } catch (thrown) {

@@ -180,6 +180,12 @@ const adminSchema = z.strictObject({
   listen: listen.default('127.0.0.1:9901'),
   allowFrom: z.array(cidr).min(1).optional().describe('Addresses that may ask, where it is not on loopback'),
   token: path.optional().describe('File with a bearer token that must be shown'),
+  countStep: z
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(1)
+    .describe('/metrics shows open connections, streams and tunnels in multiples of this'),
 })
 
 export const configSchema = z

@@ -60,7 +60,7 @@ export async function serveAssociation(
   }
   const { relay } = association.client
   if (relay !== undefined) associations.relays.add(relay)
-  observer.streamOpened(mode)
+  observer.streamOpened(mode, identity)
   const outcome = await association.run()
   if (relay !== undefined) associations.relays.delete(relay)
   associations.count -= 1

@@ -52,7 +52,7 @@ export async function serveRequest(
   observer.dialled(mode, performance.now() - startedMs)
 
   const client = request.confirm(shownAddress(upstream.bound))
-  observer.streamOpened(mode)
+  observer.streamOpened(mode, identity)
   const look = host.exposure && mode !== 'tunnel-client'
   const meter = new ExposureMeter(observer, streamFacts(request), look)
   const brokenOff = await relay(client, upstream.stream, {

@@ -13,6 +13,7 @@ import { allowsLoopback } from '../policy/egress-upstream.ts'
 import type { BoundAddress, Mode } from '../protocol/request.ts'
 import { DnsResolver } from '../transport/dns-resolver.ts'
 import { namesFrom, type Names, type Resolve } from '../transport/resolve.ts'
+import { ageMs } from '../transport/source.ts'
 import { Admission } from './admission.ts'
 import { readServerCredentials } from './credentials.ts'
 import { EgressGuard } from './egress-guard.ts'
@@ -221,7 +222,7 @@ export class Gateway {
         this.#observer.connectionClosed(mode)
       },
       sessionEntered: (identity) => this.#identities.enterSession(identity),
-      sessionOpened: () => this.#observer.sessionOpened(),
+      sessionOpened: (identity) => this.#observer.sessionOpened(identity),
       sessionLeft: (identity) => this.#identities.leaveSession(identity),
       sessionClosed: (code) => this.#observer.sessionClosed(code),
       newSessionId: () => randomBytes(16).toString('hex'),
@@ -251,6 +252,10 @@ export class Gateway {
       },
       settings: () => this.#settingsOf(inbound),
       newReference,
+      handshaken: (mode, connection) => {
+        const durationMs = ageMs(connection)
+        if (durationMs !== undefined) this.#observer.handshaken(mode, durationMs)
+      },
       refused: (mode, code, reference) => this.#observer.refused({ mode, code, reference }),
     }
   }

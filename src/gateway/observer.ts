@@ -34,13 +34,16 @@ export interface StreamEnd {
 export interface Observer {
   connectionOpened(mode: Mode): void
   connectionClosed(mode: Mode): void
-  sessionOpened(): void
+  sessionOpened(identity: Identity | undefined): void
   sessionClosed(code: ErrorCode): void
   refused(refusal: Refusal): void
   /** `egress.mode: report`: what `enforce` would have refused. */
   wouldRefuse(refusal: Refusal): void
+  /** From an accepted connection to its first request, or to a tunnel that stands; TLS included. */
+  handshaken(mode: Mode, durationMs: number): void
+  /** What was asked for may be reached, and is connected. */
   dialled(mode: Mode, durationMs: number): void
-  streamOpened(mode: Mode): void
+  streamOpened(mode: Mode, identity: Identity | undefined): void
   streamClosed(end: StreamEnd): void
   relayed(mode: Mode, direction: Direction, readable: Readable, bytes: number): void
   /** A relay does not read this direction for a while: its identity sends more than its share. */

@@ -1,5 +1,6 @@
 // What the gateway gives every inbound: where requests go, who may come in, and what to count. An inbound turns
 // bytes into a ProxyRequest and knows nothing of what happens to it.
+import type { Duplex } from 'node:stream'
 import type { PortRange } from '../config/address.ts'
 import type { Limits } from '../config/schema.ts'
 import { ERROR_ANSWERS, type ErrorCode, type GatewayError } from '../errors.ts'
@@ -30,6 +31,8 @@ export interface InboundContext {
   settings(): SettingsFacts
   /** A random reference for one refusal: in the client's answer and in the log. */
   newReference(): string
+  /** A connection has asked for something for the first time, or become a tunnel. */
+  handshaken(mode: Mode, connection: Duplex): void
   /** Something was refused before it became a request. */
   refused(mode: Mode, code: ErrorCode, reference: string): void
 }

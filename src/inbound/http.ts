@@ -23,6 +23,8 @@ interface Connection {
   readonly identity: Identity | undefined
   readonly gone: AbortController
   deadline: NodeJS.Timeout | undefined
+  /** It has asked for something. */
+  asked: boolean
   /** Requests that have no complete answer yet. */
   active: number
   /** Origin connections that its absolute-form requests share. */
@@ -65,6 +67,7 @@ export class HttpInbound {
       identity,
       gone: new AbortController(),
       deadline: undefined,
+      asked: false,
       active: 0,
       origins: undefined,
     }
@@ -112,6 +115,8 @@ export class HttpInbound {
     if (connection === undefined) throw new GatewayError('internal-error')
     clearTimeout(connection.deadline)
     this.#idle.delete(socket)
+    if (!connection.asked) this.#context.handshaken(this.#mode, socket)
+    connection.asked = true
     return connection
   }
 

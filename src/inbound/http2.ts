@@ -67,6 +67,7 @@ export class Http2Inbound {
   /** Serves one TLS connection that negotiated h2. `identity` is what its certificate proved, if anything. */
   serve(socket: Duplex, identity: Identity | undefined): void {
     // The session comes in the same turn. Its own `socket` is a stand-in by which nothing could be found again.
+    this.#options.context.handshaken(MODE, socket)
     this.#server.once('session', (session) =>
       this.#peers.set(session, { identity, source: sourceOf(socket) }),
     )

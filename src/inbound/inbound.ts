@@ -38,6 +38,7 @@ export interface InboundHost extends TunnelInboundEvents {
 /** A connection's place in the count of its source, once it has one. */
 interface Place {
   source: string | undefined
+  readonly acceptedMs: number
 }
 
 const SOCKS_FIRST_BYTES = new Set([4, 5])
@@ -211,7 +212,7 @@ export class Inbound {
     if (!isBalancer && this.#isDenied(address)) return this.#deny(socket)
     const full = this.#host.entered(this.#mode)
     if (full !== undefined) return this.#refuse(socket, full)
-    const place: Place = { source: undefined }
+    const place: Place = { source: undefined, acceptedMs: performance.now() }
     this.#sockets.add(socket)
     socket.on('close', () => {
       this.#sockets.delete(socket)
@@ -231,7 +232,7 @@ export class Inbound {
     const full = this.#host.enteredFrom(source)
     if (full !== undefined) return this.#refuse(socket, full)
     place.source = source
-    setSource(socket, source)
+    setSource(socket, source, place.acceptedMs)
     if (this.#tls !== undefined) this.#tls.accept(socket)
     else this.#serve(socket, undefined)
   }

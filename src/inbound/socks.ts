@@ -119,6 +119,7 @@ class SocksConnection {
   #request(event: SocksRequest): void {
     this.#detach()
     const socket = this.#socket
+    this.#context.handshaken(this.#mode, socket)
     const early = this.#handshake.rest()
     if (early.length > 0) socket.unshift(early)
     if (event.command === 'udp-associate') return this.#associate(event)

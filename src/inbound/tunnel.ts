@@ -23,7 +23,7 @@ export interface TunnelInboundEvents {
   sessionEntered(identity: Identity | undefined): ErrorCode | undefined
   /** Gives it back. */
   sessionLeft(identity: Identity | undefined): void
-  sessionOpened(): void
+  sessionOpened(identity: Identity | undefined): void
   sessionClosed(code: ErrorCode): void
   newSessionId(): string
 }
@@ -156,7 +156,8 @@ export class TunnelInbound {
           connection.destroy(code)
         })
       }
-      this.#events.sessionOpened()
+      this.#events.sessionOpened(identity)
+      this.#context.handshaken('tunnel', socket)
       if (this.#stage === 'leaving') connection.session.goaway('shutting-down')
     })
     if (!opened) this.#events.sessionLeft(identity)

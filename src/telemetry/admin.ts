@@ -10,8 +10,10 @@ import { GatewayError } from '../errors.ts'
 import type { BoundAddress } from '../protocol/request.ts'
 import { listenTcp, type Listener } from '../transport/listener.ts'
 
+type AdminConfig = Pick<Config['admin'], 'listen' | 'allowFrom'>
+
 export interface AdminOptions {
-  readonly config: Config['admin']
+  readonly config: AdminConfig
   /** The bearer token that must be shown, if any. */
   readonly token: string | undefined
   readonly registry: Registry
@@ -60,7 +62,7 @@ export class Admin {
   }
 
   /** Listens at another address where that changed. Errors: `address-in-use`, `listen-failed`. */
-  async prepare(config: Config['admin'], token: string | undefined): Promise<PreparedAdmin> {
+  async prepare(config: AdminConfig, token: string | undefined): Promise<PreparedAdmin> {
     const moved = config.listen === this.#listen ? undefined : await listen(config.listen)
     return {
       commit: () => {
@@ -91,7 +93,7 @@ function listen(address: string): Promise<Listener> {
   return listenTcp(where, (socket) => socket.destroy())
 }
 
-function doorOf(config: Config['admin'], token: string | undefined): Door {
+function doorOf(config: AdminConfig, token: string | undefined): Door {
   const allowed = config.allowFrom ?? (token === undefined ? LOOPBACK : ['0.0.0.0/0', '::/0'])
   return { token, allowed: allowed.map(parseCidr).filter((range): range is Cidr => range !== undefined) }
 }

@@ -59,6 +59,7 @@ export class Log {
     sessionClosed: (code) => this.#pino.info({ code }, 'tunnel session closed'),
     refused: (refusal) => this.#refusal('refused', refusal),
     wouldRefuse: (refusal) => this.#refusal('would refuse', refusal),
+    handshaken: () => {},
     dialled: () => {},
     streamOpened: () => {},
     streamClosed: ({ mode, identity, outcome, durationMs }) =>
@@ -96,6 +97,7 @@ export function joinObservers(...observers: readonly Observer[]): Observer {
     sessionClosed: call('sessionClosed'),
     refused: call('refused'),
     wouldRefuse: call('wouldRefuse'),
+    handshaken: call('handshaken'),
     dialled: call('dialled'),
     streamOpened: call('streamOpened'),
     streamClosed: call('streamClosed'),

@@ -1,31 +1,43 @@
 // Prometheus metrics. Rules: labels come from closed sets only (modes, codes, observers, information), so that no
 // metric can hold an address, a destination or a name; what happens for each chunk is a number added in memory,
-// and becomes a sample only when somebody scrapes.
+// and becomes a sample only when somebody scrapes. docs/operating.md says what each is for.
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { Direction, Observer, Readable, Refusal, StreamEnd } from '../gateway/observer.ts'
+import type { Direction, GatewayState, Observer, Readable, Refusal, StreamEnd } from '../gateway/observer.ts'
 import { exposedBy, type StreamFacts } from '../policy/exposure.ts'
 import { MODES, type Mode } from '../protocol/request.ts'
+import { Identities } from './identities.ts'
+import { inSteps, OpenCounts } from './open-counts.ts'
 
 const DIRECTIONS: readonly Direction[] = ['up', 'down']
 const READABLE: readonly Readable[] = ['yes', 'no', 'unknown']
-const DIAL_BUCKETS_SECONDS = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10]
+const STATES: readonly GatewayState[] = ['serving', 'leaving', 'draining']
+const WAIT_BUCKETS_SECONDS = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10]
+const RELAY_BUCKETS_SECONDS = [0.1, 1, 10, 60, 600, 3_600, 36_000]
+/** Of Node's own: they go through every socket at each scrape, and are named against Prometheus' rules. */
+const LEFT_OUT = ['handles', 'requests', 'resources'].flatMap((what) => [
+  `nodejs_active_${what}`,
+  `nodejs_active_${what}_total`,
+])
 
 export class Metrics {
   readonly registry = new Registry()
   #bytes = new Float64Array(MODES.length * DIRECTIONS.length * READABLE.length)
   #flushed = new Float64Array(this.#bytes.length)
-  #connections = this.#gauge('connections', 'client connections that are open', ['mode'])
+  #identities: Identities
+  #nowMs: () => number
+  #connections = this.#open('connections', 'client connections that are open')
   #connectionsTotal = this.#counter('connections_total', 'client connections accepted', ['mode'])
-  #streams = this.#gauge('streams', 'streams that are being relayed', ['mode'])
+  #streams = this.#open('streams', 'streams that are being relayed')
   #streamsTotal = this.#counter('streams_total', 'streams that have ended, by how', ['mode', 'outcome'])
   #refusals = this.#counter('refusals_total', 'requests and connections refused, by error code', [
     'mode',
     'code',
   ])
-  #reported = this.#counter('egress_reported_total', 'requests that egress mode enforce would have refused', [
-    'mode',
-    'reason',
-  ])
+  #decisions = this.#counter(
+    'egress_decisions_total',
+    'requests by what the egress rules said: connected, denied, or reported (mode report: would be denied)',
+    ['mode', 'decision', 'reason'],
+  )
   #dropped = this.#counter(
     'datagrams_dropped_total',
     'UDP datagrams of associations that went nowhere, by why',
@@ -36,60 +48,126 @@ export class Metrics {
     'time for which streams were not read, to keep to bytesPerSecondPerIdentity',
     ['mode', 'direction'],
   )
-  #sessions = this.#gauge('tunnel_sessions', 'tunnel sessions that clients keep to this gateway', [])
+  #sessions = 0
+  #sessionsOpened = this.#counter(
+    'tunnel_sessions_opened_total',
+    'tunnel sessions that clients have begun',
+    [],
+  )
   #sessionsClosed = this.#counter(
     'tunnel_sessions_closed_total',
     'tunnel sessions that have ended, by error code',
     ['code'],
   )
   #tunnelUp = this.#gauge('tunnel_up', '1 while the tunnel that this client keeps to its gateway stands', [])
-  #reloads = this.#counter('reloads_total', 'reloads of certificates and rules, by outcome', ['outcome'])
-  #dialSeconds: Histogram<'mode'>
+  #reloads = this.#counter('reloads_total', 'reloads of the configuration or of users, by outcome', [
+    'outcome',
+  ])
+  #reloadSuccessful = this.#gauge('config_last_reload_successful', '0 after a reload that was refused', [])
+  #reloadTime = this.#gauge(
+    'config_last_reload_success_timestamp_seconds',
+    'when the configuration in force was read',
+    [],
+  )
+  #state = this.#gauge('state', '1 for the state that the process is in', ['state'])
+  #handshakeSeconds = this.#histogram(
+    'handshake_seconds',
+    'time from an accepted connection to its first request or its tunnel, TLS included',
+    WAIT_BUCKETS_SECONDS,
+  )
+  #dialSeconds = this.#histogram(
+    'dial_seconds',
+    'time from a request to its connected upstream',
+    WAIT_BUCKETS_SECONDS,
+  )
+  #relaySeconds = this.#histogram(
+    'relay_seconds',
+    'time from a request to the end of its relay',
+    RELAY_BUCKETS_SECONDS,
+  )
   #exposed = this.#counter(
     'exposed_streams_total',
     'streams in which that observer could read that information',
     ['mode', 'observer', 'information'],
   )
 
-  constructor(version: string) {
-    collectDefaultMetrics({ register: this.registry })
-    this.#dialSeconds = new Histogram({
-      name: 'sightline_dial_seconds',
-      help: 'time from a request to its connected upstream',
-      labelNames: ['mode'],
-      buckets: DIAL_BUCKETS_SECONDS,
-      registers: [this.registry],
-    })
+  /** `nowMs`: milliseconds since 1970. */
+  constructor(version: string, nowMs: () => number = Date.now) {
+    const { registry } = this
+    collectDefaultMetrics({ register: registry })
+    for (const name of LEFT_OUT) registry.removeSingleMetric(name)
+    this.#identities = new Identities(nowMs)
     const relayed: Counter<'mode' | 'direction' | 'readable'> = new Counter({
       name: 'sightline_relayed_bytes_total',
       help: 'bytes relayed, by whether the gateway operator could read them',
       labelNames: ['mode', 'direction', 'readable'],
-      registers: [this.registry],
+      registers: [registry],
       collect: (): void => this.#flushBytes(relayed),
+    })
+    const sessions: Gauge = new Gauge({
+      name: 'sightline_tunnel_sessions',
+      help: 'tunnel sessions that clients keep to this gateway',
+      registers: [registry],
+      collect: () => sessions.set(inSteps(this.#sessions, this.#connections.step)),
+    })
+    const seen: Counter = new Counter({
+      name: 'sightline_identities_seen_total',
+      help: 'users and certificates that came for the first time on their day (UTC), in steps of 10',
+      registers: [registry],
+      collect: () => {
+        seen.reset()
+        seen.inc(this.#identities.seen)
+      },
     })
     this.#gauge('build_info', 'version of the program; always 1', ['version']).set({ version }, 1)
     this.#tunnelUp.set(0)
+    this.#reloadSuccessful.set(1)
+    this.#reloadTime.set(nowMs() / 1000)
+    this.#nowMs = nowMs
+  }
+
+  /** How much is open is shown in multiples of this. */
+  set countStep(step: number) {
+    this.#connections.step = step
+    this.#streams.step = step
   }
 
   /** The part of the observer that counts. */
   readonly observer: Observer = {
     connectionOpened: (mode) => {
-      this.#connections.inc({ mode })
+      this.#connections.add(mode, 1)
       this.#connectionsTotal.inc({ mode })
     },
-    connectionClosed: (mode) => this.#connections.dec({ mode }),
-    sessionOpened: () => this.#sessions.inc(),
+    connectionClosed: (mode) => this.#connections.add(mode, -1),
+    sessionOpened: (identity) => {
+      this.#sessions += 1
+      this.#sessionsOpened.inc()
+      this.#identities.saw(identity)
+    },
     sessionClosed: (code) => {
-      this.#sessions.dec()
+      this.#sessions -= 1
       this.#sessionsClosed.inc({ code })
     },
-    refused: ({ mode, code }: Refusal) => this.#refusals.inc({ mode, code }),
-    wouldRefuse: ({ mode, reason = 'unknown' }: Refusal) => this.#reported.inc({ mode, reason }),
-    dialled: (mode, durationMs) => this.#dialSeconds.observe({ mode }, durationMs / 1000),
-    streamOpened: (mode) => this.#streams.inc({ mode }),
-    streamClosed: ({ mode, outcome }: StreamEnd) => {
-      this.#streams.dec({ mode })
+    refused: ({ mode, code, reason }: Refusal) => {
+      this.#refusals.inc({ mode, code })
+      if (code === 'destination-denied')
+        this.#decisions.inc({ mode, decision: 'denied', reason: reason ?? 'unknown' })
+    },
+    wouldRefuse: ({ mode, reason = 'unknown' }: Refusal) =>
+      this.#decisions.inc({ mode, decision: 'reported', reason }),
+    handshaken: (mode, durationMs) => this.#handshakeSeconds.observe({ mode }, durationMs / 1000),
+    dialled: (mode, durationMs) => {
+      this.#dialSeconds.observe({ mode }, durationMs / 1000)
+      if (mode !== 'tunnel-client') this.#decisions.inc({ mode, decision: 'connected', reason: 'none' })
+    },
+    streamOpened: (mode, identity) => {
+      this.#streams.add(mode, 1)
+      this.#identities.saw(identity)
+    },
+    streamClosed: ({ mode, outcome, durationMs }: StreamEnd) => {
+      this.#streams.add(mode, -1)
       this.#streamsTotal.inc({ mode, outcome })
+      this.#relaySeconds.observe({ mode }, durationMs / 1000)
     },
     relayed: (mode, direction, readable, bytes) => {
       const index = byteIndex(mode, direction, readable)
@@ -103,8 +181,14 @@ export class Metrics {
       }
     },
     tunnelState: (state) => this.#tunnelUp.set(state === 'up' ? 1 : 0),
-    reloaded: (outcome) => this.#reloads.inc({ outcome }),
-    stateChanged: () => {},
+    reloaded: (outcome) => {
+      this.#reloads.inc({ outcome })
+      this.#reloadSuccessful.set(outcome === 'ok' ? 1 : 0)
+      if (outcome === 'ok') this.#reloadTime.set(this.#nowMs() / 1000)
+    },
+    stateChanged: (now) => {
+      for (const state of STATES) this.#state.set({ state }, state === now ? 1 : 0)
+    },
   }
 
   #flushBytes(relayed: Counter<'mode' | 'direction' | 'readable'>): void {
@@ -120,6 +204,15 @@ export class Metrics {
         }
       }
     }
+  }
+
+  #open(name: string, help: string): OpenCounts {
+    return new OpenCounts(`sightline_${name}`, help, this.registry)
+  }
+
+  #histogram(name: string, help: string, buckets: number[]): Histogram<'mode'> {
+    const registers = [this.registry]
+    return new Histogram({ name: `sightline_${name}`, help, labelNames: ['mode'], buckets, registers })
   }
 
   #counter<T extends string>(name: string, help: string, labelNames: T[]): Counter<T> {

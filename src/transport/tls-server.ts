@@ -7,7 +7,7 @@ import tls, { type TLSSocket } from 'node:tls'
 import { ERROR_ANSWERS, GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
 import type { ClientIdentity, ClientTrust } from '../pki/judge.ts'
 import { setCarrier } from './abort.ts'
-import { setSource, sourceOf } from './source.ts'
+import { followSource } from './source.ts'
 
 export interface ServerCredentials {
   /** PEM: the leaf, then what stands between it and the authority. */
@@ -131,7 +131,7 @@ export class TlsServer {
     const carrier = this.#carriers.get(peerKey(socket))
     if (carrier !== undefined) {
       setCarrier(socket, carrier)
-      setSource(socket, sourceOf(carrier))
+      followSource(socket, carrier)
       this.#unfinished.delete(carrier)
     }
     const { clientTrust } = this.#credentials

@@ -318,6 +318,12 @@ describe('egress rules', () => {
     await using client = await SocksUdpClient.associate(port)
     await client.exchange('127.0.0.1', echo.port, 'x')
     expect(await client.exchange('127.0.0.2', echo2.port, 'y')).toBe('y')
-    expect(await count('egress_reported_total', { mode: 'socks-proxy', reason: 'denied-range' })).toBe(1)
+    expect(
+      await count('egress_decisions_total', {
+        decision: 'reported',
+        mode: 'socks-proxy',
+        reason: 'denied-range',
+      }),
+    ).toBe(1)
   })
 })

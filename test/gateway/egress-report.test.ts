@@ -61,12 +61,20 @@ describe('egress mode report', () => {
     for (let count = 0; count < 3; count += 1) await connect(reporting, NAME, origin.port)
     await connect(reporting, '127.0.0.1', origin.port)
     const text = await reporting.metrics()
-    expect(sum(text, 'sightline_egress_reported_total', { mode: 'http-proxy', reason: 'denied-rule' })).toBe(
-      3,
-    )
-    expect(sum(text, 'sightline_egress_reported_total', { mode: 'http-proxy', reason: 'denied-range' })).toBe(
-      1,
-    )
+    expect(
+      sum(text, 'sightline_egress_decisions_total', {
+        decision: 'reported',
+        mode: 'http-proxy',
+        reason: 'denied-rule',
+      }),
+    ).toBe(3)
+    expect(
+      sum(text, 'sightline_egress_decisions_total', {
+        decision: 'reported',
+        mode: 'http-proxy',
+        reason: 'denied-range',
+      }),
+    ).toBe(1)
     expect(sum(text, 'sightline_refusals_total')).toBe(0)
   })
 
@@ -92,6 +100,8 @@ describe('egress mode report', () => {
   it("still refuses the gateway's own listeners: a loop is no policy", async () => {
     using reporting = await start({ mode: 'report', allow: ['127.0.0.0/8'] })
     expect(await connect(reporting, '127.0.0.1', reporting.port)).toBe('HTTP/1.1 403 Forbidden')
-    expect(sum(await reporting.metrics(), 'sightline_egress_reported_total')).toBe(0)
+    expect(sum(await reporting.metrics(), 'sightline_egress_decisions_total', { decision: 'reported' })).toBe(
+      0,
+    )
   })
 })

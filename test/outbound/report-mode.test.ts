@@ -29,9 +29,9 @@ async function start(egress: ConfigInput['egress'], answers: readonly string[]) 
     port: gateway.addresses[0]?.address.port ?? 0,
     lines,
     reported: async () =>
-      samples(await metrics.registry.metrics(), 'sightline_egress_reported_total').map(
-        ({ labels, value }) => ({ ...labels, value }),
-      ),
+      samples(await metrics.registry.metrics(), 'sightline_egress_decisions_total', {
+        decision: 'reported',
+      }).map(({ labels: { mode, reason }, value }) => ({ mode, reason, value })),
   }
 }
 

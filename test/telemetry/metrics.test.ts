@@ -8,6 +8,7 @@ import { DATAGRAM_DROPS } from '../../src/protocol/association.ts'
 import { MODES } from '../../src/protocol/request.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { samples, sum } from '../support/metrics.ts'
+import { isMissing, run } from '../support/programs.ts'
 
 const CODES = Object.keys(ERROR_ANSWERS) as ErrorCode[]
 const DIRECTIONS: readonly Direction[] = ['up', 'down']
@@ -19,13 +20,15 @@ const LABELS: Readonly<Record<string, readonly string[]>> = {
   mode: MODES,
   code: CODES,
   outcome: ['ok', ...CODES],
-  reason: [...EGRESS_REASONS, ...DATAGRAM_DROPS],
+  reason: [...EGRESS_REASONS, ...DATAGRAM_DROPS, 'none'],
+  decision: ['connected', 'denied', 'reported'],
+  state: ['serving', 'leaving', 'draining'],
   direction: DIRECTIONS,
   readable: READABLE,
   observer: OBSERVERS,
   information: INFORMATION,
   version: ['1.2.3'],
-  le: ['0.001', '0.003', '0.01', '0.03', '0.1', '0.3', '1', '3', '10', '+Inf'],
+  le: ['0.001', '0.003', '0.01', '0.03', '0.1', '0.3', '1', '3', '10', '60', '600', '3600', '36000', '+Inf'],
 }
 
 /** What the pipeline may tell, all of it, with a name in every place that holds one. */
@@ -33,7 +36,8 @@ function tellEverything({ observer }: Metrics): void {
   const identity = { kind: 'user', name: 'planted-name' } as const
   for (const mode of MODES) {
     observer.connectionOpened(mode)
-    observer.streamOpened(mode)
+    observer.streamOpened(mode, identity)
+    observer.handshaken(mode, 3)
     observer.dialled(mode, 12)
     observer.streamClosed({ mode, identity, outcome: 'ok', durationMs: 5 })
     for (const code of CODES) {
@@ -62,7 +66,8 @@ function tellEverything({ observer }: Metrics): void {
     }
     observer.connectionClosed(mode)
   }
-  observer.sessionOpened()
+  observer.sessionOpened({ kind: 'certificate', name: 'planted-name' })
+  for (const state of ['serving', 'leaving', 'draining'] as const) observer.stateChanged(state)
   for (const code of CODES) {
     observer.sessionClosed(code)
     observer.reloaded(code)
@@ -131,8 +136,8 @@ describe('counting', () => {
   it('what is open goes back to nothing', async () => {
     const { observer, registry } = new Metrics('1.2.3')
     observer.connectionOpened('socks-proxy')
-    observer.streamOpened('socks-proxy')
-    observer.sessionOpened()
+    observer.streamOpened('socks-proxy', undefined)
+    observer.sessionOpened(undefined)
     observer.streamClosed({ mode: 'socks-proxy', identity: undefined, outcome: 'ok', durationMs: 1 })
     observer.connectionClosed('socks-proxy')
     observer.sessionClosed('tunnel-dead')
@@ -151,5 +156,97 @@ describe('counting', () => {
       seen.push(sum(await registry.metrics(), 'sightline_tunnel_up'))
     }
     expect(seen).toEqual([0, 1, 0, 1, 0])
+  })
+
+  it('says which state it is in, and how the last reload went', async () => {
+    const { observer, registry } = new Metrics('1.2.3', () => 5_000)
+    const now = async (): Promise<unknown> => {
+      const shown = await registry.metrics()
+      return [
+        samples(shown, 'sightline_state').flatMap(({ labels, value }) =>
+          value === 1 ? labels['state'] : [],
+        ),
+        sum(shown, 'sightline_config_last_reload_successful'),
+        sum(shown, 'sightline_config_last_reload_success_timestamp_seconds'),
+      ]
+    }
+    observer.stateChanged('serving')
+    expect(await now()).toEqual([['serving'], 1, 5])
+    observer.reloaded('config-invalid')
+    observer.stateChanged('leaving')
+    expect(await now()).toEqual([['leaving'], 0, 5])
+    observer.reloaded('ok')
+    observer.stateChanged('draining')
+    expect(await now()).toEqual([['draining'], 1, 5])
+  })
+
+  it('what the egress rules said is counted once for each request', async () => {
+    const { observer, registry } = new Metrics('1.2.3')
+    const refused = { mode: 'http-proxy', reference: 'x' } as const
+    observer.dialled('http-proxy', 1)
+    observer.dialled('tunnel-client', 1)
+    observer.refused({ ...refused, code: 'destination-denied', reason: 'denied-rule' })
+    observer.refused({ ...refused, code: 'auth-failed' })
+    observer.wouldRefuse({ ...refused, code: 'destination-denied', reason: 'denied-range' })
+    const found = samples(await registry.metrics(), 'sightline_egress_decisions_total')
+    expect(found.map(({ labels, value }) => [labels['decision'], labels['reason'], value])).toEqual([
+      ['connected', 'none', 1],
+      ['denied', 'denied-rule', 1],
+      ['reported', 'denied-range', 1],
+    ])
+  })
+})
+
+describe('what could single out a person', () => {
+  const DAY_MS = 86_400_000
+
+  it('is told in steps of ten: identities, once each on their day', async () => {
+    let nowMs = 10 * DAY_MS
+    const { observer, registry } = new Metrics('1.2.3', () => nowMs)
+    const come = (from: number, to: number): void => {
+      for (let index = from; index < to; index += 1) {
+        observer.streamOpened('socks-proxy', { kind: 'user', name: `user-${index}` })
+        observer.sessionOpened({ kind: 'user', name: `user-${index}` })
+      }
+    }
+    const seen = async (): Promise<number> => sum(await registry.metrics(), 'sightline_identities_seen_total')
+    come(0, 9)
+    expect(await seen()).toBe(0)
+    come(0, 10)
+    come(0, 10)
+    observer.sessionOpened(undefined)
+    expect([await seen(), await seen()]).toEqual([10, 10])
+    nowMs += DAY_MS
+    come(0, 10)
+    expect(await seen()).toBe(20)
+  })
+
+  it('is told in steps, where asked for: what is open', async () => {
+    const metrics = new Metrics('1.2.3')
+    const shown = async (): Promise<number[]> => {
+      const shownNow = await metrics.registry.metrics()
+      return ['connections', 'streams', 'tunnel_sessions'].map((name) => sum(shownNow, `sightline_${name}`))
+    }
+    metrics.observer.connectionOpened('tunnel')
+    metrics.observer.streamOpened('tunnel', undefined)
+    metrics.observer.sessionOpened(undefined)
+    expect(await shown()).toEqual([1, 1, 1])
+    metrics.countStep = 10
+    expect(await shown()).toEqual([0, 0, 0])
+    for (let more = 0; more < 12; more += 1) metrics.observer.sessionOpened(undefined)
+    expect(await shown()).toEqual([0, 0, 10])
+  })
+})
+
+describe('promtool', () => {
+  it.skipIf(isMissing('promtool'))('finds nothing to complain of (needs promtool)', async () => {
+    const { code, stdout, stderr } = await run('promtool', ['check', 'metrics'], { input: text })
+    expect({ code, stdout: stdout.toString(), stderr }).toEqual({ code: 0, stdout: '', stderr: '' })
+  })
+
+  it.skipIf(isMissing('promtool'))('would find what is named wrong (needs promtool)', async () => {
+    const input =
+      '# HELP sightline_things_total things\n# TYPE sightline_things_total gauge\nsightline_things_total 1\n'
+    expect((await run('promtool', ['check', 'metrics'], { input })).code).toBe(3)
   })
 })

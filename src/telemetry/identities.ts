@@ -1,0 +1,39 @@
+// How many people come: users and certificates that are seen for the first time on their day (UTC). Rules: it is told
+// in steps, so that it never says that one person came; who came is remembered until midnight, in memory, and no more
+// of them than a bound.
+import type { Identity } from '../protocol/request.ts'
+
+/** The count is told in multiples of this. */
+const IDENTITY_STEP = 10
+
+const DAY_MS = 86_400_000
+const REMEMBERED_MAX = 100_000
+
+export class Identities {
+  #nowMs: () => number
+  #day = 0
+  #today = new Set<string>()
+  #seen = 0
+
+  constructor(nowMs: () => number = Date.now) {
+    this.#nowMs = nowMs
+  }
+
+  saw(identity: Identity | undefined): void {
+    if (identity === undefined) return
+    const day = Math.floor(this.#nowMs() / DAY_MS)
+    if (day !== this.#day) {
+      this.#day = day
+      this.#today.clear()
+    }
+    const key = `${identity.kind}:${identity.name}`
+    if (this.#today.has(key) || this.#today.size >= REMEMBERED_MAX) return
+    this.#today.add(key)
+    this.#seen += 1
+  }
+
+  /** Since the start of the process, rounded down. */
+  get seen(): number {
+    return this.#seen - (this.#seen % IDENTITY_STEP)
+  }
+}
