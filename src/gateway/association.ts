@@ -13,6 +13,7 @@ import type {
 import type { BoundAddress, Destination } from '../protocol/request.ts'
 import type { IdleSweep, Watched } from '../transport/deadline.ts'
 import { EgressRefusal, refuse, streamFacts, type ConnectionHost } from './connection.ts'
+import { DatagramMeter } from './datagram-meter.ts'
 
 /** What is open in this process. */
 export class Associations {
@@ -31,6 +32,8 @@ export interface AssociationHost extends Pick<
   authorize(): void
   /** Throws `destination-denied` where the egress rules refuse the name, or the address of a name. */
   readonly judge: (destination: Destination, address?: string) => void
+  /** Throws `destination-denied` where they refuse a name for what its addresses are together. */
+  readonly judgeAnswer: (destination: Destination, addresses: readonly string[]) => void
 }
 
 /** Serves one association to its end. Never rejects. */
@@ -49,7 +52,8 @@ export async function serveAssociation(
     if (outbound.openUdp === undefined) throw new GatewayError('command-unsupported', { side: 'client' })
     if (associations.count > limits.udpAssociations)
       throw new GatewayError('too-many-associations', { side: 'client' })
-    const asked = { mode, identity, signal, maxDestinations: limits.udpDestinations, judge: host.judge }
+    const { judge, judgeAnswer } = host
+    const asked = { mode, identity, signal, maxDestinations: limits.udpDestinations, judge, judgeAnswer }
     association.upstream = await outbound.openUdp(asked, association.fromUpstream)
     if (signal.aborted) throw new GatewayError('stream-cancelled', { side: 'client' })
     association.client = await request.confirm(association.fromClient)
@@ -75,13 +79,17 @@ class Association implements Watched {
   #request: AssociationRequest
   #host: AssociationHost
   #ended = Promise.withResolvers<{ readonly outcome: ErrorCode | 'ok'; readonly error?: GatewayError }>()
-  #wasRead = false
+  #meter: DatagramMeter
   #toldRules = new Set<string>()
 
   constructor(request: AssociationRequest, host: AssociationHost) {
     this.#request = request
     this.#host = host
     this.idleMs = host.limits.udpIdleMs
+    const { mode, identity, sentCredential, signal } = request
+    const facts = (destination: string) =>
+      streamFacts({ mode, identity, sentCredential, signal, destination: { host: destination, port: 0 } })
+    this.#meter = new DatagramMeter(host.observer, mode, facts, host.exposure && mode !== 'tunnel-client')
   }
 
   /** Resolves with how it ended, when everything is closed. */
@@ -114,14 +122,11 @@ class Association implements Watched {
   }
 
   readonly fromUpstream: UdpEvents = {
-    sent: (destination, { length }) => {
-      this.#host.observer.relayed(this.#request.mode, 'up', 'unknown', length)
-      this.#read(destination)
-    },
+    sent: ({ host, port }, payload) => this.#meter.sent(host, port, payload),
     message: (from, payload) => {
       this.lastActivityMs = this.#host.sweep.nowMs
       if (!this.#host.stay.spendDatagram('down', payload.length)) return this.#dropped('rate-limited')
-      this.#host.observer.relayed(this.#request.mode, 'down', 'unknown', payload.length)
+      this.#meter.received(from.port, payload)
       this.client?.send(from, payload)
     },
     dropped: (reason, failure) => this.#dropped(reason, failure),
@@ -130,16 +135,6 @@ class Association implements Watched {
 
   #end(error: GatewayError): void {
     this.#ended.resolve({ outcome: error.code, error })
-  }
-
-  /** Once for an association, as for a stream; its first destination stands for all. */
-  #read(destination: Destination): void {
-    if (this.#wasRead) return
-    this.#wasRead = true
-    const { mode, identity, sentCredential, signal } = this.#request
-    if (!this.#host.exposure || mode === 'tunnel-client') return
-    const facts = streamFacts({ mode, identity, sentCredential, signal, destination })
-    this.#host.observer.streamRead({ ...facts, firstBytes: 'other' })
   }
 
   /** Every drop is counted; a rule that refuses is told once, so that no client can fill the log. */

@@ -63,6 +63,7 @@ export class Requests {
     if (held === undefined) return this.#refuseWithout(request)
     // What egress mode `report` has told of this association: each rule once, not each datagram.
     const told = new Set<string>()
+    const { mode, identity } = request
     const host: AssociationHost = {
       ...this.#host(request),
       associations: this.#associations,
@@ -71,10 +72,12 @@ export class Requests {
         host.stay.enter()
       },
       judge: (destination, address) => {
-        const asked = { mode: request.mode, identity: request.identity, signal: request.signal, destination }
+        const asked = { mode, identity, destination }
         if (address === undefined) egress.name(asked, false, told)
         else egress.address(asked, address, this.#associations.relays, told)
       },
+      judgeAnswer: (destination, addresses) =>
+        egress.answer({ mode, identity, destination }, addresses, told),
     }
     await this.inFlight.during(() => serveAssociation(request, held.outbound, host))
     host.stay.leave()

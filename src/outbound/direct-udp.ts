@@ -138,12 +138,14 @@ export class DirectUdp implements UdpOutbound {
 
   /** The addresses of a destination that may be sent to. Errors: why there is none. */
   async #addresses(destination: Destination): Promise<string[]> {
-    const { judge } = this.#request
+    const { judge, judgeAnswer } = this.#request
     judge(destination)
     const host = normalizeHost(destination.host)
     let failure: GatewayError | undefined
     const allowed: string[] = []
-    for (const address of host.kind === 'address' ? [host.address] : await this.#lookUp(host.name)) {
+    const addresses = host.kind === 'address' ? [host.address] : await this.#lookUp(host.name)
+    if (host.kind === 'name') judgeAnswer(destination, addresses)
+    for (const address of addresses) {
       try {
         judge(destination, address)
         await this.#open(familyOf(address))

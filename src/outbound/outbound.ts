@@ -38,6 +38,8 @@ export interface UdpRequest extends Pick<ProxyRequest, 'mode' | 'identity' | 'si
    * address before it is sent to. Throws `destination-denied`, and `bad-request` for a host that is none.
    */
   readonly judge: (destination: Destination, address?: string) => void
+  /** Called with all addresses of a name, before each of them is judged. Throws `destination-denied`. */
+  readonly judgeAnswer: (destination: Destination, addresses: readonly string[]) => void
 }
 
 /** What an outbound tells of an association. */

@@ -1,8 +1,10 @@
 // Which observer could read which information of one stream: the truth table of the design (§5), worked out
 // cell by cell, for the live counter sightline_exposed_streams_total. Rule: what is listed is what the table
-// calls `clear`, never what is sealed or inferable, and nothing here knows a value. The resolver is left to a
-// later part: what it learns depends on how the name was looked up, which a stream does not tell.
+// calls `clear`, never what is sealed or inferable, and nothing here knows a value. An association of datagrams is
+// one stream, for which its first datagram stands. The resolver is left to a later part: what it learns depends on
+// how the name was looked up, which a stream does not tell.
 import type { FirstBytes } from '../protocol/first-bytes.ts'
+import type { FirstDatagram } from '../protocol/first-datagram.ts'
 import type { Mode } from '../protocol/request.ts'
 
 export const OBSERVERS = [
@@ -34,7 +36,7 @@ export interface StreamFacts {
   readonly namedByClient: boolean
   /** A user and password or a client certificate said who the client is. */
   readonly credential: boolean
-  readonly firstBytes: FirstBytes
+  readonly firstBytes: FirstBytes | FirstDatagram
 }
 
 interface Exposure {
@@ -99,7 +101,7 @@ function exitNetwork(stream: StreamFacts): Set<Information> {
 /** As the exit network, and is the other end of the site's own TLS. */
 function destination(stream: StreamFacts): Set<Information> {
   const clear = exitNetwork(stream)
-  if (stream.firstBytes === 'tls') clear.add('url-and-headers').add('content')
+  if (stream.firstBytes === 'tls' || stream.firstBytes === 'quic') clear.add('url-and-headers').add('content')
   return clear
 }
 
@@ -111,9 +113,11 @@ function addRequest(clear: Set<Information>, stream: StreamFacts): void {
 
 /**
  * What the bytes of the site's own protocol say to whoever carries them: Host and all of HTTP; SNI and hello
- * of TLS.
+ * of TLS, and of QUIC, whose first packets are encrypted with keys that stand in them (RFC 9001 section 5.2); the name that
+ * a DNS query asks for.
  */
-function addPayload(clear: Set<Information>, firstBytes: FirstBytes): void {
+function addPayload(clear: Set<Information>, firstBytes: StreamFacts['firstBytes']): void {
   if (firstBytes === 'http') clear.add('destination-name').add('url-and-headers').add('content')
-  if (firstBytes === 'tls') clear.add('destination-name').add('client-fingerprint')
+  if (firstBytes === 'tls' || firstBytes === 'quic') clear.add('destination-name').add('client-fingerprint')
+  if (firstBytes === 'dns') clear.add('destination-name').add('content')
 }

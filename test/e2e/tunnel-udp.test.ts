@@ -65,7 +65,8 @@ describe('datagrams pass', () => {
     const port = await start()
     await using echo = await UdpPeer.echo()
     await using client = await SocksUdpClient.associate(port)
-    for (const payload of ['small', ...Array.from('abcdefgh', (letter) => letter.repeat(65_507 - 10))])
+    const sizes = [5, 30_000, 65_507 - 10, 20_000, 65_507 - 10, 65_507 - 10]
+    for (const payload of sizes.map((bytes, index) => String(index).repeat(bytes)))
       expect(await client.exchange('127.0.0.1', echo.port, payload)).toBe(payload)
   })
 
@@ -90,6 +91,34 @@ describe('datagrams pass', () => {
     expect(await exposed('access-network', 'destination-name')).toBe(0)
     expect(await atClient('exposed_streams_total')).toBe(0)
     expect((await atGateway('datagrams_dropped_total')) + (await atClient('datagrams_dropped_total'))).toBe(0)
+  })
+})
+
+describe('what the gateway could read', () => {
+  it('is DNS, not QUIC past its first flight, and unknown of all else', async () => {
+    const port = await start()
+    await using dns = await UdpPeer.echo()
+    await using quic = await UdpPeer.echo()
+    await using client = await SocksUdpClient.associate(port)
+    const initial = `c000000001088394c8f03e515708${'00'.repeat(1_186)}`
+    for (const [to, hex] of [
+      [quic, initial],
+      [quic, '408394c8f03e5157080102'],
+      [dns, '123401000001000000000000036162630000010001'],
+    ] as const) {
+      await client.send('127.0.0.1', to.port, Buffer.from(hex, 'hex'))
+      await client.receive()
+    }
+    for (const direction of ['up', 'down']) {
+      const bytes = (readable: string): Promise<number> =>
+        atGateway('relayed_bytes_total', { mode: 'tunnel', direction, readable })
+      expect([await bytes('yes'), await bytes('no'), await bytes('unknown')]).toEqual([1_221, 11, 0])
+    }
+    const exposed = (observer: string, information: string): Promise<number> =>
+      atGateway('exposed_streams_total', { observer, information })
+    expect(await exposed('exit-network', 'client-fingerprint')).toBe(1)
+    expect(await exposed('exit-network', 'content')).toBe(0)
+    expect(await exposed('destination', 'content')).toBe(1)
   })
 })
 

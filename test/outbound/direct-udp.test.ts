@@ -11,6 +11,7 @@ import { UdpPeer } from '../support/socks-udp-client.ts'
 interface Setting {
   readonly resolve?: Resolve
   readonly judge?: UdpRequest['judge']
+  readonly judgeAnswer?: (addresses: readonly string[]) => void
   readonly maxDestinations?: number
   readonly localAddress?: string
 }
@@ -25,6 +26,7 @@ class Bench {
   constructor({
     resolve = async () => ['127.0.0.1'],
     judge = () => {},
+    judgeAnswer = () => {},
     maxDestinations = 16,
     localAddress,
   }: Setting = {}) {
@@ -36,6 +38,10 @@ class Bench {
       judge: (destination, address) => {
         this.judged.push(`${destination.host}${address === undefined ? '' : ` at ${address}`}`)
         judge(destination, address)
+      },
+      judgeAnswer: ({ host }, addresses) => {
+        this.judged.push(`${host} as ${addresses.join()}`)
+        judgeAnswer(addresses)
       },
     }
     this.way = new DirectUdp(
@@ -79,7 +85,7 @@ describe('judging', () => {
     const bench = new Bench()
     bench.send('a.test', peer.port, 'one')
     expect(await bench.told(2)).toEqual(['one from 127.0.0.1', 'sent 3 to a.test'])
-    expect(bench.judged).toEqual(['a.test', 'a.test at 127.0.0.1'])
+    expect(bench.judged).toEqual(['a.test', 'a.test as 127.0.0.1', 'a.test at 127.0.0.1'])
   })
 
   it('is not repeated for each datagram, and is repeated when the verdict is old', async () => {
@@ -115,6 +121,17 @@ describe('judging', () => {
     bench.send('a.test', allowed.port, 'x')
     await allowed.receive()
     expect(denied.received).toEqual([])
+  })
+
+  it('of all addresses together refuses the name whole', async () => {
+    await using allowed = await UdpPeer.bind('127.0.0.1')
+    const bench = new Bench({
+      resolve: async () => ['127.0.0.1', '127.0.0.2'],
+      judgeAnswer: (addresses) => void (addresses.length > 1 && deny()),
+    })
+    bench.send('a.test', allowed.port, 'x')
+    expect(await bench.told(1)).toEqual(['dropped: destination-denied (destination-denied)'])
+    expect(bench.judged).toEqual(['a.test', 'a.test as 127.0.0.1,127.0.0.2'])
   })
 
   it('reads an address in every spelling', async () => {

@@ -14,6 +14,7 @@ const sealedLink = { linkEncrypted: true }
 type Rows = readonly [access: string, operator: string, exit: string, destination: string]
 const httpBeyond = ['– – C C C C C –', '– – C C C C C –'] as const
 const tlsBeyond = ['– – C C – – C C', '– – C C C C C C'] as const
+const dnsBeyond = ['– – C C – C C –', '– – C C – C C –'] as const
 const otherBeyond = ['– – – C – – C –', '– – – C – – C –'] as const
 
 const TABLE: readonly (readonly [string, StreamFacts, Rows])[] = [
@@ -83,6 +84,26 @@ const TABLE: readonly (readonly [string, StreamFacts, Rows])[] = [
     ['C – – – – – C –', 'C C – C – – C –', ...otherBeyond],
   ],
   [
+    'tunnel, QUIC: its first packets carry their own keys',
+    { mode: 'tunnel', ...sealedLink, ...named, firstBytes: 'quic' },
+    ['C – – – – – C –', 'C C C C – – C C', ...tlsBeyond],
+  ],
+  [
+    'socks5, QUIC',
+    { mode: 'socks-proxy', ...clearLink, ...byAddress, firstBytes: 'quic' },
+    ['C C C C – – C C', 'C C C C – – C C', ...tlsBeyond],
+  ],
+  [
+    'tunnel, a DNS query',
+    { mode: 'tunnel', ...sealedLink, ...byAddress, firstBytes: 'dns' },
+    ['C – – – – – C –', 'C C C C – C C –', ...dnsBeyond],
+  ],
+  [
+    'socks5, a DNS query',
+    { mode: 'socks-proxy', ...clearLink, ...byAddress, firstBytes: 'dns' },
+    ['C C C C – C C –', 'C C C C – C C –', ...dnsBeyond],
+  ],
+  [
     'no credential',
     { mode: 'http-proxy', ...clearLink, namedByClient: true, credential: false, firstBytes: 'http' },
     ['C – C – C C C –', 'C – C C C C C –', ...httpBeyond],
@@ -107,7 +128,7 @@ describe('exposedBy', () => {
     linkEncrypted: fc.boolean(),
     namedByClient: fc.boolean(),
     credential: fc.boolean(),
-    firstBytes: fc.constantFrom('tls', 'http', 'ssh', 'other', 'none'),
+    firstBytes: fc.constantFrom('tls', 'http', 'ssh', 'quic', 'dns', 'other', 'none'),
   })
   const has = (stream: StreamFacts, observer: string, information: string) =>
     exposedBy(stream).some((cell) => cell.observer === observer && cell.information === information)

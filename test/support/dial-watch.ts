@@ -1,5 +1,6 @@
-// Sees every TCP dial of this process, whoever makes it, by the address that it goes to. Rule: only this machine's
+// Sees every TCP dial and every datagram of this process, whoever makes it, by the address that it goes to. Rule: only this machine's
 // loopback is ever reached: a test of refusals that fails must not reach out to anybody.
+import dgram from 'node:dgram'
 import net from 'node:net'
 import { vi } from 'vitest'
 
@@ -22,6 +23,23 @@ export function watchDials(ownPorts: readonly number[]): DialWatch {
     const isReached = own.has(options.port) || options.host === '127.0.0.1' || options.host === '::1'
     if (isReached) return Reflect.apply(dial, this, args)
     return this.destroy(Object.assign(new Error('refused by the test'), { code: 'ECONNREFUSED' }))
+  })
+  return { dialled, [Symbol.dispose]: () => spy.mockRestore() }
+}
+
+/** Every datagram that this process sends to `port` is seen, and goes on only if it goes to 127.0.0.1 or ::1. */
+export function watchDatagrams(port: number): DialWatch {
+  const dialled: string[] = []
+  const send = Reflect.get(dgram.Socket.prototype, 'send') as (...args: unknown[]) => void
+  const spy = vi.spyOn(dgram.Socket.prototype, 'send').mockImplementation(function seen(
+    this: dgram.Socket,
+    ...args: unknown[]
+  ) {
+    const [, to, address, done] = args as [unknown, number, string, (error: Error | null) => void]
+    if (to === port) dialled.push(`${address} ${to}`)
+    const isReached = to !== port || address === '127.0.0.1' || address === '::1'
+    if (isReached) return Reflect.apply(send, this, args)
+    return void setImmediate(() => done(new Error('refused by the test')))
   })
   return { dialled, [Symbol.dispose]: () => spy.mockRestore() }
 }

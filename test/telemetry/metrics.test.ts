@@ -59,7 +59,7 @@ function tellEverything({ observer }: Metrics): void {
       for (const readable of READABLE) observer.relayed(mode, direction, readable, 100)
     }
     for (const reason of DATAGRAM_DROPS) observer.datagramDropped(mode, reason)
-    for (const firstBytes of ['http', 'tls', 'ssh', 'other', 'none'] as const) {
+    for (const firstBytes of ['http', 'tls', 'ssh', 'quic', 'dns', 'other', 'none'] as const) {
       for (const flag of [true, false]) {
         observer.streamRead({ mode, linkEncrypted: flag, namedByClient: flag, credential: flag, firstBytes })
       }

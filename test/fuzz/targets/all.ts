@@ -7,12 +7,12 @@ import { configFile, revocationListFile, usersFile } from './files.ts'
 import { basicCredentials, connectAnswer, httpAbsoluteTarget, httpAuthority, httpFields } from './http.ts'
 import { muxAddress, muxDatagram, muxFrame, muxFrameValid } from './mux-frame.ts'
 import { muxSessionClient, muxSessionGateway } from './mux-session.ts'
-import { egressRule, firstBytes, hostsFile, listenAddress, normalizedHost } from './names.ts'
+import { egressRule, firstBytes, firstDatagram, hostsFile, listenAddress, normalizedHost } from './names.ts'
 import { proxyHeader } from './proxy-header.ts'
 import { socksHandshake, socksUdp } from './socks.ts'
 
 export const GROUPS = {
-  handshakes: [socksHandshake, socksUdp, proxyHeader, firstBytes],
+  handshakes: [socksHandshake, socksUdp, proxyHeader, firstBytes, firstDatagram],
   mux: [muxAddress, muxDatagram, muxFrame, muxFrameValid, muxSessionClient, muxSessionGateway],
   http: [httpAuthority, httpAbsoluteTarget, httpFields, basicCredentials, connectAnswer],
   names: [normalizedHost, egressRule, listenAddress, hostsFile],

@@ -7,6 +7,7 @@ import { parseEgressRules, type EgressRule } from '../../../src/policy/egress-ru
 import { normalizeHost } from '../../../src/policy/host.ts'
 import { formatAddress } from '../../../src/policy/ip-address.ts'
 import { FirstBytesClassifier, type FirstBytes } from '../../../src/protocol/first-bytes.ts'
+import { classifyDatagram, isQuicInitial } from '../../../src/protocol/first-datagram.ts'
 import { parseHosts } from '../../../src/transport/hosts-file.ts'
 import { Draw } from '../draw.ts'
 import { mixed, mixedText } from '../mutate.ts'
@@ -171,6 +172,36 @@ export const firstBytes: Target = {
     return whole
   },
   deep: { words: ['tls', 'http', 'ssh'], share: 0.2 },
+}
+
+export const firstDatagram: Target = {
+  name: 'first-datagram',
+  generate: (draw) =>
+    mixed(draw, (own) => {
+      if (own.chance(50)) {
+        const packet = own.pick(['c000000001', 'd06b3343cf', 'e000000001', '4000000000'])
+        const length = own.pick([40, 1_199, 1_200, 1_252])
+        return Buffer.concat([
+          Buffer.from(packet, 'hex'),
+          Buffer.from([own.below(24)]),
+          Buffer.alloc(length - 6),
+        ])
+      }
+      const labels = Array.from({ length: own.below(5) }, () => own.text('abc-', 1, 63))
+      const name = labels.flatMap((label) => [label.length, ...Buffer.from(label)])
+      const counts = Buffer.from([0, 1, 0, 0, 0, 0, 0, own.below(3)])
+      return Buffer.concat([Buffer.from([1, 2, 1, 0]), counts, Buffer.from([...name, 0, 0, 1, 0, 1])])
+    }),
+  check(input) {
+    const spoken = classifyDatagram(input)
+    const around = Buffer.concat([Buffer.alloc(9, 0xee), input, Buffer.alloc(300)])
+    const inside = classifyDatagram(around.subarray(9, 9 + input.length))
+    promise(spoken === inside, 'it looks at more than it was given')
+    if (spoken === 'quic') promise(input.length >= 1_200 && isQuicInitial(input), 'QUIC without an Initial')
+    if (spoken === 'dns') promise(input.length >= 17 && (input[2]! & 0x80) === 0, 'DNS without a question')
+    return spoken
+  },
+  deep: { words: ['quic', 'dns'], share: 0.2 },
 }
 
 function classify(input: Uint8Array, divide: (piece: Uint8Array) => Uint8Array[]): FirstBytes {
