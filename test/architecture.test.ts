@@ -108,9 +108,9 @@ const gatewaysNeverLoadTheLab: Rule = (tree) =>
       .map(([file, by]) => `${entry} reaches ${file} through ${by}`)
   })
 
-const onlyTheStoreTouchesFiles: Rule = (tree) =>
+const onlyTheDiskTouchesFiles: Rule = (tree) =>
   eachFile(tree, (file) =>
-    file.startsWith('pki/') && file !== 'pki/store.ts'
+    file.startsWith('pki/') && file !== 'pki/disk.ts'
       ? (tree.get(file)?.imports ?? [])
           .map(({ specifier }) => specifier)
           .filter((specifier) => /^(node:)?fs\b/.test(specifier))
@@ -253,8 +253,8 @@ const CASES: readonly Case[] = [
     ],
   },
   {
-    rule: 'only pki/store.ts reads and writes files in pki/',
-    check: onlyTheStoreTouchesFiles,
+    rule: 'only pki/disk.ts reads and writes files in pki/',
+    check: onlyTheDiskTouchesFiles,
     broken: [
       ['pki/leaf.ts', `import { existsSync, readFileSync } from 'node:fs'`],
       ['pki/der.ts', `export const a = () => import('fs/promises')`],

@@ -8,7 +8,7 @@ export interface CliIo {
   isTty: boolean
   readStdin(): Promise<string>
   /** Asks a person at the terminal, without showing what is typed; left out where there is none. Undefined: given up. */
-  askSecret?(prompt: string): Promise<string | undefined>
+  readonly askSecret?: (prompt: string) => Promise<string | undefined>
 }
 
 /** What a command needs that runs until it is told to stop. */

@@ -1,5 +1,6 @@
 // Asks a person for a password. Rules: nothing of it is shown, the terminal is left as it was found whatever happens,
 // and what was typed past the end of the line is kept for the next question.
+import { GatewayError } from '../errors.ts'
 
 /** What it needs of a terminal; process.stdin is one. */
 export interface SecretInput {
@@ -47,5 +48,28 @@ export function askSecret(
     output.write(prompt)
     input.on('data', onData)
     input.resume()
+  })
+}
+
+/** A person gave up when asked: nothing was changed, and nothing has to be said. */
+export class GivenUp extends Error {}
+
+export const EXIT_GIVEN_UP = 130
+
+/** Asks twice for a secret that is new. Throws GivenUp, and `config-invalid` where the two differ. */
+export async function askNewSecret(
+  ask: (prompt: string) => Promise<string | undefined>,
+  prompt: string,
+  plural: 'passwords' | 'passphrases' = 'passwords',
+): Promise<string> {
+  const secret = await ask(prompt)
+  if (secret === undefined) throw new GivenUp()
+  if (secret === '') return secret
+  const again = await ask('once more: ')
+  if (again === undefined) throw new GivenUp()
+  if (again === secret) return secret
+  throw new GatewayError('config-invalid', {
+    detail: `the two ${plural} differ`,
+    hint: 'nothing was changed; try again',
   })
 }

@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { GatewayError } from '../errors.ts'
 import { hashPassword, parseUsers } from '../gateway/users.ts'
-import { writeFileAtomically } from '../pki/store.ts'
+import { writeFileAtomically } from '../pki/disk.ts'
 import { fail, usage } from './failure.ts'
 import type { CliIo } from './io.ts'
+import { askNewSecret, EXIT_GIVEN_UP, GivenUp } from './secret.ts'
 
 const HELP = `usage: sightline user add NAME --file F      (password asked for, or on standard input)
        sightline user remove NAME --file F
@@ -21,7 +22,6 @@ examples:
 // A line that starts with # is a comment.
 const NAME = /^[^:\s#\p{Cc}][^:\s\p{Cc}]{0,254}$/u
 const READ_BY_ITSELF = 'a running gateway reads it by itself'
-const EXIT_GIVEN_UP = 130
 
 export async function userCommand(args: string[], io: CliIo): Promise<number> {
   let parsed
@@ -72,27 +72,19 @@ export async function userCommand(args: string[], io: CliIo): Promise<number> {
       return 0
     }
     const password = await readPassword(io)
-    if (password === undefined) return EXIT_GIVEN_UP
     if (password === '') return usage(io, 'no password given', 'user')
     await writeLines(file, [...others, `${name}:${await hashPassword(password)}`])
     io.out(`${names.includes(name) ? 'changed' : 'added'} in ${file}; ${READ_BY_ITSELF}`)
     return 0
   } catch (thrown) {
-    return fail(io, thrown)
+    return thrown instanceof GivenUp ? EXIT_GIVEN_UP : fail(io, thrown)
   }
 }
 
-/** Asks twice at a terminal, else takes what standard input has. Undefined where the person gave up. */
-async function readPassword(io: CliIo): Promise<string | undefined> {
-  if (io.askSecret === undefined) return (await io.readStdin()).replace(/\r?\n$/, '')
-  const password = await io.askSecret('password: ')
-  if (password === undefined || password === '') return password
-  const again = await io.askSecret('once more: ')
-  if (again === undefined || again === password) return again
-  throw new GatewayError('config-invalid', {
-    detail: 'the two passwords differ',
-    hint: 'nothing was changed; try again',
-  })
+/** Asks twice at a terminal, else takes what standard input has. Throws GivenUp. */
+async function readPassword(io: CliIo): Promise<string> {
+  if (io.askSecret !== undefined) return askNewSecret(io.askSecret, 'password: ')
+  return (await io.readStdin()).replace(/\r?\n$/, '')
 }
 
 function readLines(file: string): string[] {

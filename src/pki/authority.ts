@@ -1,8 +1,9 @@
 // The certificate authority: made once, opened to sign. Rule: it may sign certificates and revocation lists
 // and nothing else (pathlen 0: no authority below it), and its key is ECDSA P-256 with SHA-256 throughout.
-import { createPrivateKey, createPublicKey, KeyObject, webcrypto } from 'node:crypto'
+import { createPublicKey, KeyObject, webcrypto } from 'node:crypto'
 import { GatewayError } from '../errors.ts'
 import { certificatesFromPem, pemText } from './pem.ts'
+import { readAuthorityKey, writePrivateKey } from './private-key.ts'
 import { randomSerial } from './serial.ts'
 import { validityFrom } from './validity.ts'
 import { x509 } from './x509.ts'
@@ -11,7 +12,7 @@ const KEY_ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' } as const
 export const SIGNING_ALGORITHM = { name: 'ECDSA', hash: 'SHA-256' } as const
 const AUTHORITY_DAYS = 3653
 
-/** A certificate and its private key (PKCS#8, not encrypted), both PEM. */
+/** A certificate and its private key (PKCS#8; an authority's may be under a passphrase), both PEM. */
 export interface PemPair {
   readonly certificate: string
   readonly key: string
@@ -24,8 +25,15 @@ export interface Authority {
   readonly signingKey: webcrypto.CryptoKey
 }
 
-/** Makes an authority that is valid for `days` (default ten years) from `now`, named after its own key. */
-export async function createAuthority(options: { now: Date; days?: number }): Promise<Authority> {
+/**
+ * Makes an authority that is valid for `days` (default ten years) from `now`, named after its own key. With a passphrase
+ * the key's text is encrypted under it.
+ */
+export async function createAuthority(options: {
+  now: Date
+  days?: number
+  passphrase?: string | undefined
+}): Promise<Authority> {
   const keys = await generateKeys()
   const keyId = await x509.SubjectKeyIdentifierExtension.create(keys.publicKey)
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
@@ -42,16 +50,16 @@ export async function createAuthority(options: { now: Date; days?: number }): Pr
   })
   const pem = {
     certificate: pemText('CERTIFICATE', certificate.rawData),
-    key: privateKeyPem(keys.privateKey),
+    key: writePrivateKey(KeyObject.from(keys.privateKey), options.passphrase),
   }
   return { pem, certificate, signingKey: keys.privateKey }
 }
 
 /**
  * Opens an authority from its files' text. Throws GatewayError `pki-invalid` when either cannot be read, when
- * they do not belong together, or when the certificate is not an authority's.
+ * they do not belong together, when the certificate is not an authority's, or when the passphrase is not the key's.
  */
-export function openAuthority(pem: PemPair): Authority {
+export function openAuthority(pem: PemPair, passphrase?: string): Authority {
   const [certificate] = certificatesFromPem(pem.certificate)
   if (!certificate?.ca) {
     throw new GatewayError('pki-invalid', {
@@ -59,7 +67,7 @@ export function openAuthority(pem: PemPair): Authority {
       hint: 'give the ca.crt that `sightline pki init` made',
     })
   }
-  const key = readPrivateKey(pem.key)
+  const key = readAuthorityKey(pem.key, passphrase)
   if (!createPublicKey(key).equals(certificate.publicKey)) {
     throw new GatewayError('pki-invalid', {
       detail: "the authority's key does not belong to its certificate",
@@ -81,20 +89,4 @@ export function openAuthority(pem: PemPair): Authority {
 
 export async function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
   return webcrypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify'])
-}
-
-export function privateKeyPem(key: webcrypto.CryptoKey): string {
-  return KeyObject.from(key).export({ type: 'pkcs8', format: 'pem' }).toString()
-}
-
-function readPrivateKey(pem: string): KeyObject {
-  try {
-    return createPrivateKey(pem)
-  } catch (cause) {
-    throw new GatewayError('pki-invalid', {
-      detail: "the authority's key is not an unencrypted PEM private key",
-      hint: 'restore ca.key from a backup, or make a new authority in another directory',
-      cause,
-    })
-  }
 }

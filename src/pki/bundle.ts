@@ -5,9 +5,20 @@ import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
 import forge from 'node-forge'
 import { GatewayError } from '../errors.ts'
 import type { PemPair } from './authority.ts'
+import {
+  binary,
+  bmpString,
+  der,
+  explicit0,
+  integer,
+  octets,
+  oid,
+  sequence,
+  set,
+  type Asn1,
+} from './der-writer.ts'
 
 const { asn1, pki } = forge
-type Asn1 = forge.asn1.Asn1
 
 const ROUNDS = 20_000
 const SALT_BYTES = 16
@@ -107,42 +118,4 @@ function macData(safe: string, password: string): Asn1 {
   const none = asn1.create(asn1.Class.UNIVERSAL, asn1.Type.NULL, false, '')
   const digest = sequence([sequence([oid(OID.sha256), none]), octets(mac.getMac().getBytes())])
   return sequence([digest, octets(salt), integer(ROUNDS)])
-}
-
-function sequence(values: Asn1[]): Asn1 {
-  return asn1.create(asn1.Class.UNIVERSAL, asn1.Type.SEQUENCE, true, values)
-}
-
-function set(values: Asn1[]): Asn1 {
-  return asn1.create(asn1.Class.UNIVERSAL, asn1.Type.SET, true, values)
-}
-
-function explicit0(value: Asn1): Asn1 {
-  return asn1.create(asn1.Class.CONTEXT_SPECIFIC, 0, true, [value])
-}
-
-function oid(dotted: string): Asn1 {
-  return asn1.create(asn1.Class.UNIVERSAL, asn1.Type.OID, false, asn1.oidToDer(dotted).getBytes())
-}
-
-function octets(bytes: string): Asn1 {
-  return asn1.create(asn1.Class.UNIVERSAL, asn1.Type.OCTETSTRING, false, bytes)
-}
-
-function integer(value: number): Asn1 {
-  return asn1.create(asn1.Class.UNIVERSAL, asn1.Type.INTEGER, false, asn1.integerToDer(value).getBytes())
-}
-
-/** forge turns the text into UTF-16 itself. */
-function bmpString(text: string): Asn1 {
-  return asn1.create(asn1.Class.UNIVERSAL, asn1.Type.BMPSTRING, false, text)
-}
-
-function der(value: Asn1): string {
-  return asn1.toDer(value).getBytes()
-}
-
-/** forge's byte strings: one character an octet. */
-function binary(bytes: Buffer): string {
-  return bytes.toString('latin1')
 }

@@ -4,7 +4,7 @@
 import { z } from 'zod'
 import { GatewayError } from '../errors.ts'
 import { LEAF_KINDS } from './leaf.ts'
-import { daysUntil } from './validity.ts'
+import { daysUntil, endsSoon } from './validity.ts'
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 
@@ -16,6 +16,8 @@ const entrySchema = z.strictObject({
   notAfter: z.iso.datetime(),
   hosts: z.array(z.string()),
   revokedAt: z.iso.datetime().optional(),
+  /** Its key was made elsewhere: a request was signed. */
+  keyElsewhere: z.literal(true).optional(),
 })
 
 const indexSchema = z.strictObject({
@@ -31,10 +33,29 @@ export type Index = z.infer<typeof indexSchema>
 
 export type CertificateState = 'valid' | 'expired' | 'revoked'
 
-export interface ListedCertificate extends IndexEntry {
-  readonly state: CertificateState
+interface Listed {
   /** Whole days left, 0 when it has ended. */
   readonly daysLeft: number
+  /** Time to renew it, or late for that. Never of what was revoked. */
+  readonly endsSoon: boolean
+}
+
+export interface ListedCertificate extends IndexEntry, Listed {
+  readonly state: CertificateState
+}
+
+/** The authority's own certificate, or its revocation list. */
+export interface ListedOwn extends Listed {
+  readonly name: string
+  /** ISO 8601 in UTC; of a list, when it was made and when the next one is due. */
+  readonly notBefore: string
+  readonly notAfter: string
+  readonly kind: 'authority' | 'revocation-list'
+  readonly state: 'valid' | 'expired'
+  /** Lower-case hex. */
+  readonly serial?: string
+  /** CRL number. */
+  readonly number?: number
 }
 
 /** Throws GatewayError `pki-invalid`, naming the place in the file. */
@@ -95,22 +116,29 @@ export function goodEntry(dir: string, index: Index, name: string): IndexEntry {
 
 /** In the order of issue, without those that were renewed and have ended since. */
 export function listEntries(index: Index, now: Date): ListedCertificate[] {
+  const current = new Map(index.certificates.map(({ name, serial }) => [name, serial]))
   return index.certificates
-    .map((entry) => ({
-      ...entry,
-      state: stateOf(entry, now),
-      daysLeft: daysUntil(new Date(entry.notAfter), now),
-    }))
-    .filter((entry) => !hasEnded(entry, now) || currentEntry(index, entry.name)?.serial === entry.serial)
+    .map((entry) => {
+      const listed = listOwn(entry, now)
+      const isCurrent = current.get(entry.name) === entry.serial && entry.revokedAt === undefined
+      const state: CertificateState = entry.revokedAt === undefined ? listed.state : 'revoked'
+      return { ...listed, state, endsSoon: listed.endsSoon && isCurrent }
+    })
+    .filter((entry) => new Date(entry.notAfter) >= now || current.get(entry.name) === entry.serial)
 }
 
-function stateOf(entry: IndexEntry, now: Date): CertificateState {
-  if (entry.revokedAt !== undefined) return 'revoked'
-  return hasEnded(entry, now) ? 'expired' : 'valid'
-}
-
-function hasEnded(entry: IndexEntry, now: Date): boolean {
-  return new Date(entry.notAfter) < now
+/** Adds to anything that ends what there is to know of its end. */
+export function listOwn<T extends { readonly notBefore: string; readonly notAfter: string }>(
+  own: T,
+  now: Date,
+): T & { state: 'valid' | 'expired'; daysLeft: number; endsSoon: boolean } {
+  const [begins, ends] = [new Date(own.notBefore), new Date(own.notAfter)]
+  return {
+    ...own,
+    state: ends < now ? 'expired' : 'valid',
+    daysLeft: daysUntil(ends, now),
+    endsSoon: endsSoon(begins, ends, now),
+  }
 }
 
 function unreadable(what: string, cause: unknown): GatewayError {

@@ -1,10 +1,12 @@
 // Certificates for gateways (server) and people or machines (client). Rule: the common name is the name the
 // index knows it by, and is the identity; a leaf is good for one purpose only, and never outlives its authority.
 // A client's carries no subjectAltName: a second place for an identity is one too many.
+import { KeyObject, type webcrypto } from 'node:crypto'
 import { isIP } from 'node:net'
 import { GatewayError } from '../errors.ts'
-import { generateKeys, privateKeyPem, SIGNING_ALGORITHM, type Authority, type PemPair } from './authority.ts'
+import { generateKeys, SIGNING_ALGORITHM, type Authority, type PemPair } from './authority.ts'
 import { pemText } from './pem.ts'
+import { writePrivateKey } from './private-key.ts'
 import { randomSerial } from './serial.ts'
 import { validityFrom, type Validity } from './validity.ts'
 import { x509 } from './x509.ts'
@@ -30,13 +32,27 @@ export interface LeafRequest {
   readonly now: Date
 }
 
-export interface Leaf extends PemPair, Validity {
+export interface SignedLeaf extends Validity {
+  readonly certificate: string
   /** Lower-case hex without leading zeros. */
   readonly serial: string
 }
 
+export interface Leaf extends PemPair, SignedLeaf {}
+
 /** Issues a leaf with a new key. Throws GatewayError `pki-invalid`: bad hosts, or the authority has ended. */
 export async function issueLeaf(authority: Authority, request: LeafRequest): Promise<Leaf> {
+  const keys = await generateKeys()
+  const signed = await signLeaf(authority, request, keys.publicKey)
+  return { ...signed, key: writePrivateKey(KeyObject.from(keys.privateKey)) }
+}
+
+/** Issues a leaf for a key that somebody else holds. Errors as above. */
+export async function signLeaf(
+  authority: Authority,
+  request: LeafRequest,
+  publicKey: x509.PublicKey | webcrypto.CryptoKey,
+): Promise<SignedLeaf> {
   const issuer = authority.certificate
   if (issuer.notAfter <= request.now) {
     throw new GatewayError('pki-invalid', {
@@ -51,7 +67,6 @@ export async function issueLeaf(authority: Authority, request: LeafRequest): Pro
       hint: 'give each name or address under which clients reach the server, with --host',
     })
   }
-  const keys = await generateKeys()
   const serial = randomSerial()
   const validity = validityFrom(request.now, request.days ?? DEFAULT_DAYS[request.kind], issuer.notAfter)
   const certificate = await x509.X509CertificateGenerator.create({
@@ -60,20 +75,19 @@ export async function issueLeaf(authority: Authority, request: LeafRequest): Pro
     issuer: issuer.subjectName,
     ...validity,
     signingAlgorithm: SIGNING_ALGORITHM,
-    publicKey: keys.publicKey,
+    publicKey,
     signingKey: authority.signingKey,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension([USAGE[request.kind]]),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      await x509.SubjectKeyIdentifierExtension.create(publicKey),
       await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
       ...(names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : []),
     ],
   })
   return {
     certificate: pemText('CERTIFICATE', certificate.rawData),
-    key: privateKeyPem(keys.privateKey),
     serial,
     ...validity,
   }

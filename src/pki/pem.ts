@@ -32,8 +32,8 @@ export function pemBlocks(text: string, label: string): Buffer[] {
 }
 
 /** One PEM block, with a last newline. */
-export function pemText(label: string, der: ArrayBuffer): string {
-  const lines = Buffer.from(der)
+export function pemText(label: string, der: ArrayBuffer | Uint8Array): string {
+  const lines = Buffer.from(new Uint8Array(der))
     .toString('base64')
     .replace(/.{64}(?=.)/g, '$&\n')
   return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`

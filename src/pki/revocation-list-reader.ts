@@ -10,6 +10,8 @@ import { normaliseSerial } from './serial.ts'
 export interface RevocationList {
   readonly thisUpdate: Date
   readonly nextUpdate: Date
+  /** CRL number (RFC 5280 5.2.3): of two lists of one authority the greater is the later; undefined where it has none. */
+  readonly number: number | undefined
   /** Lower-case hex without leading zeros. */
   readonly serials: ReadonlySet<string>
   /** Whether this key made the list's signature. */
@@ -20,6 +22,9 @@ interface Signature {
   readonly keyType: string
   readonly digest: string | null
 }
+
+/** 2.5.29.20 */
+const CRL_NUMBER_OID = '551d14'
 
 /** By the hex of the algorithm's OID: RFC 5758, RFC 4055, RFC 8410. */
 const SIGNATURES: Readonly<Record<string, Signature>> = {
@@ -64,12 +69,14 @@ function decodeRevocationList(der: Uint8Array): RevocationList {
   const serials = decodeEntries(list.takeIf(DER_TAG.sequence)?.content)
   const extensions = list.takeIf(DER_TAG.context0)
   list.end()
-  if (extensions) refuseCritical(new DerReader(extensions.content).take(DER_TAG.sequence))
+  const extensionList = extensions && new DerReader(extensions.content).take(DER_TAG.sequence)
+  if (extensionList) refuseCritical(extensionList)
 
   const { keyType, digest } = signatureOf(algorithm)
   return {
     thisUpdate,
     nextUpdate,
+    number: extensionList && numberOf(extensionList),
     serials,
     isSignedBy: (key) =>
       key.asymmetricKeyType === keyType && verify(digest, signed.raw, key, bits.subarray(1)),
@@ -99,6 +106,20 @@ function refuseCritical(extensions: DerValue): void {
     const critical = extension.takeIf(DER_TAG.boolean)
     if (critical && critical.content[0] !== 0) throw unusable('it is a partial list (a critical extension)')
   }
+}
+
+function numberOf(extensions: DerValue): number | undefined {
+  const list = new DerReader(extensions.content)
+  while (list.tag !== undefined) {
+    const extension = new DerReader(list.take(DER_TAG.sequence).content)
+    const id = Buffer.from(extension.take(DER_TAG.oid).content).toString('hex')
+    extension.takeIf(DER_TAG.boolean)
+    const value = new DerReader(extension.take(DER_TAG.octetString).content)
+    if (id !== CRL_NUMBER_OID) continue
+    const number = Number(`0x${Buffer.from(value.take(DER_TAG.integer).content).toString('hex') || '0'}`)
+    return Number.isSafeInteger(number) ? number : undefined
+  }
+  return undefined
 }
 
 function takeTime(reader: DerReader): Date | undefined {

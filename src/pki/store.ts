@@ -1,44 +1,43 @@
-// The authority's directory: ca.crt ca.key ca.crl index.json NAME.crt NAME.key. The only file of pki/ that
-// touches the disk. Rules: a file is whole or absent (written beside, flushed, renamed); keys are 0600 from
-// their first byte; the index is written before the certificate, so that nothing exists that cannot be
-// revoked; and one writer at a time holds the lock.
-import { randomBytes } from 'node:crypto'
-import { access, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
+// What `sightline pki` does, on the disk. Rules: whoever writes holds the lock; and ca.crt is written last, so that an
+// authority is whole or not there.
+import { join } from 'node:path'
 import { GatewayError } from '../errors.ts'
-import { createAuthority, openAuthority, type Authority } from './authority.ts'
+import { createAuthority } from './authority.ts'
 import { createBundle } from './bundle.ts'
+import {
+  exclusively,
+  PRIVATE_MODE,
+  PUBLIC_MODE,
+  readIndex,
+  readRevocations,
+  requireAuthority,
+  writeLeaf,
+  writeRevocationList,
+  type IssuedFiles,
+  type IssueOptions,
+  type StoreOptions,
+} from './directory.ts'
+import { exists, makeDirectory, readText, removeFile, writeFileAtomically } from './disk.ts'
 import {
   checkName,
   currentEntry,
-  formatIndex,
   goodEntry,
   knownEntry,
   listEntries,
-  parseIndex,
+  listOwn,
   type Index,
-  type IndexEntry,
   type ListedCertificate,
+  type ListedOwn,
 } from './index-file.ts'
-import { issueLeaf, type LeafKind } from './leaf.ts'
-import { readRevocationLists } from './revocation-list-reader.ts'
-import { createRevocationList } from './revocation-list.ts'
+import { certificatesFromPem } from './pem.ts'
+import { isEncrypted } from './private-key.ts'
+import { createRequest } from './request.ts'
+import { normaliseSerial } from './serial.ts'
 import { daysUntil } from './validity.ts'
 
-const PRIVATE_MODE = 0o600
-const PUBLIC_MODE = 0o644
-const LOCK_FILE = '.lock'
-const LOCK_WAIT_MS = 10_000
-const LOCK_POLL_MS = 25
+/** Stands while an authority is being made: what lies there without ca.crt is then nobody's. */
+const UNFINISHED_FILE = '.init'
 const DEVELOPMENT_HOSTS = ['localhost', '127.0.0.1', '::1'] as const
-
-export interface StoreOptions {
-  /** Default: the clock. */
-  readonly now?: Date
-  /** How long to wait for another writer. Default 10 s. */
-  readonly lockWaitMs?: number
-}
 
 export interface AuthorityFiles {
   readonly certificateFile: string
@@ -49,17 +48,7 @@ export interface AuthorityFiles {
   readonly nextUpdate: Date
 }
 
-export interface IssuedFiles {
-  readonly certificateFile: string
-  readonly keyFile: string
-  readonly entry: IndexEntry
-}
-
-export interface IssueOptions extends StoreOptions {
-  readonly kind: LeafKind
-  readonly hosts: readonly string[]
-  readonly days?: number
-}
+export type RenewOptions = StoreOptions & Pick<IssueOptions, 'days' | 'request'>
 
 export interface Revoked {
   readonly revocationListFile: string
@@ -68,19 +57,45 @@ export interface Revoked {
   readonly serials: readonly string[]
 }
 
-/** Makes the directory, an authority and an empty revocation list. Throws `pki-invalid` where one is already. */
+/**
+ * Makes the directory, an authority and an empty revocation list; with a passphrase its key is encrypted. Throws
+ * `pki-invalid` where one is already.
+ */
 export async function initAuthority(dir: string, options: StoreOptions = {}): Promise<AuthorityFiles> {
-  await guard(`cannot make ${dir}`, mkdir(dir, { recursive: true }))
-  return withLock(dir, options, (now) => init(dir, now))
+  await makeDirectory(dir)
+  return exclusively(dir, options, (now) => init(dir, now, options.passphrase))
+}
+
+/** Whether `passphrase` is needed for all that signs. Throws `pki-invalid` where there is no authority. */
+export async function needsPassphrase(dir: string): Promise<boolean> {
+  await requireAuthority(dir)
+  return isEncrypted(await readText(join(dir, 'ca.key')))
+}
+
+/** Makes NAME.key and NAME.csr, for an authority elsewhere to sign. Throws `pki-invalid` where there is a NAME.key. */
+export async function request(dir: string, name: string): Promise<{ requestFile: string; keyFile: string }> {
+  checkName(name)
+  await makeDirectory(dir)
+  const [keyFile, requestFile] = [join(dir, `${name}.key`), join(dir, `${name}.csr`)]
+  if (await exists(keyFile)) {
+    throw new GatewayError('pki-invalid', {
+      detail: `${keyFile} is there already`,
+      hint: 'use it with openssl req -new -key, or give another --dir',
+    })
+  }
+  const made = await createRequest(name)
+  await writeFileAtomically(keyFile, made.key, PRIVATE_MODE)
+  await writeFileAtomically(requestFile, made.request, PUBLIC_MODE)
+  return { keyFile, requestFile }
 }
 
 /**
- * Issues NAME.crt and NAME.key. Throws `pki-invalid` for a bad name, a name already issued and not revoked, bad
- * hosts, or no authority in the directory.
+ * Issues NAME.crt and, unless a request is signed, NAME.key. Throws `pki-invalid` for a bad name, a name already issued
+ * and not revoked, bad hosts, a bad request, or no authority in the directory.
  */
 export async function issue(dir: string, name: string, options: IssueOptions): Promise<IssuedFiles> {
   checkName(name)
-  return withLock(dir, options, async (now) => {
+  return exclusively(dir, options, async (now, open) => {
     const index = await readIndex(dir)
     const current = currentEntry(index, name)
     if (current && current.revokedAt === undefined) {
@@ -89,35 +104,39 @@ export async function issue(dir: string, name: string, options: IssueOptions): P
         hint: `sightline pki renew ${name} --dir ${dir}, or revoke it first`,
       })
     }
-    return write(dir, index, { ...options, name, now })
+    return writeLeaf(dir, await open(), { ...options, name, now })
   })
 }
 
-/** Issues the name again, same kind and hosts, new key and serial. The earlier one stays good until it ends. */
-export async function renew(
-  dir: string,
-  name: string,
-  options: StoreOptions & { readonly days?: number } = {},
-): Promise<IssuedFiles> {
-  return withLock(dir, options, async (now) => {
+/**
+ * Issues the name again, same kind and hosts, new serial, and a new key: here, or the request's. A key that is elsewhere is
+ * kept where no request is given. The earlier certificate stays good until it ends.
+ */
+export async function renew(dir: string, name: string, options: RenewOptions = {}): Promise<IssuedFiles> {
+  return exclusively(dir, options, async (now, open) => {
     const index = await readIndex(dir)
-    const { kind, hosts } = goodEntry(dir, index, name)
-    return write(dir, index, { name, kind, hosts, now, ...(options.days && { days: options.days }) })
+    const { kind, hosts, keyElsewhere } = goodEntry(dir, index, name)
+    const { days, request: asked } = options
+    const leaf = { name, kind, hosts, now, keyElsewhere, request: asked, ...(days && { days }) }
+    return writeLeaf(dir, await open(), leaf)
   })
 }
 
 /** Revokes every certificate of the name that has not been yet, and writes ca.crl anew in any case. */
 export async function revoke(dir: string, name: string, options: StoreOptions = {}): Promise<Revoked> {
-  return withLock(dir, options, async (now) => {
-    const index = await readIndex(dir)
-    knownEntry(dir, index, name)
+  return exclusively(dir, options, async (now, open) => {
+    knownEntry(dir, await readIndex(dir), name)
+    const { authority, index } = await open()
     const serials = index.certificates
       .filter((entry) => entry.name === name && entry.revokedAt === undefined)
       .map((entry) => entry.serial)
     const certificates = index.certificates.map((entry) =>
       serials.includes(entry.serial) ? { ...entry, revokedAt: now.toISOString() } : entry,
     )
-    return { serials, ...(await writeRevocationList(dir, { ...index, certificates }, now)) }
+    return {
+      serials,
+      ...(await writeRevocationList(dir, { authority, index: { ...index, certificates } }, now)),
+    }
   })
 }
 
@@ -126,7 +145,7 @@ export async function refreshRevocationList(
   dir: string,
   options: StoreOptions = {},
 ): Promise<{ revocationListFile: string; nextUpdate: Date }> {
-  return withLock(dir, options, async (now) => writeRevocationList(dir, await readIndex(dir), now))
+  return exclusively(dir, options, async (now, open) => writeRevocationList(dir, await open(), now))
 }
 
 /** All that was issued, with its state. Renewed certificates that have ended are left out. */
@@ -134,9 +153,41 @@ export async function list(dir: string, options: StoreOptions = {}): Promise<Lis
   return listEntries(await readIndex(dir), options.now ?? new Date())
 }
 
+/** The authority's certificate, and its list where it can be read. */
+export async function listAuthority(dir: string, options: StoreOptions = {}): Promise<ListedOwn[]> {
+  await requireAuthority(dir)
+  const now = options.now ?? new Date()
+  const [certificate] = certificatesFromPem(await readText(join(dir, 'ca.crt')))
+  if (!certificate) throw new GatewayError('internal-error')
+  const authority = {
+    name: 'ca',
+    kind: 'authority' as const,
+    serial: normaliseSerial(certificate.serialNumber),
+    notBefore: certificate.validFromDate.toISOString(),
+    notAfter: certificate.validToDate.toISOString(),
+  }
+  const revocations = await readRevocations(dir)
+  if (!revocations) return [listOwn(authority, now)]
+  const { number, thisUpdate, nextUpdate } = revocations
+  const revocationList = {
+    name: 'ca.crl',
+    kind: 'revocation-list' as const,
+    ...(number !== undefined && { number }),
+    notBefore: thisUpdate.toISOString(),
+    notAfter: nextUpdate.toISOString(),
+  }
+  return [listOwn(authority, now), listOwn(revocationList, now)]
+}
+
 /** PKCS#12 bytes of the name's key and certificate and the authority's. Throws `pki-invalid` if it was revoked. */
 export async function bundle(dir: string, name: string, password: string): Promise<Buffer> {
-  goodEntry(dir, await readIndex(dir), name)
+  const { keyElsewhere } = goodEntry(dir, await readIndex(dir), name)
+  if (keyElsewhere && !(await exists(join(dir, `${name}.key`)))) {
+    throw new GatewayError('pki-invalid', {
+      detail: `the key of ${name} is not here: it was made elsewhere, and only its request was signed`,
+      hint: `where it is: openssl pkcs12 -export -inkey ${name}.key -in ${name}.crt -certfile ca.crt -out ${name}.p12`,
+    })
+  }
   const [certificate, key, authority] = await Promise.all(
     [`${name}.crt`, `${name}.key`, 'ca.crt'].map((file) => readText(join(dir, file))),
   )
@@ -157,11 +208,11 @@ export async function ensureDevelopmentPki(
   dir: string,
   options: StoreOptions = {},
 ): Promise<{ made: string[] }> {
-  await guard(`cannot make ${dir}`, mkdir(dir, { recursive: true }))
-  return withLock(dir, options, async (now) => {
+  await makeDirectory(dir)
+  return exclusively(dir, options, async (now, open) => {
     const made: string[] = []
     if (!(await exists(join(dir, 'ca.crt')))) {
-      await init(dir, now)
+      await init(dir, now, options.passphrase)
       made.push('ca.crt', 'ca.crl')
     }
     const wanted = [
@@ -173,7 +224,7 @@ export async function ensureDevelopmentPki(
       const index = await readIndex(dir)
       const current = currentEntry(index, leaf.name)
       const isGood =
-        current && (current.revokedAt !== undefined || !endsSoon(new Date(current.notAfter), now))
+        current && (current.revokedAt !== undefined || !endsWithinADay(new Date(current.notAfter), now))
       if (
         isGood &&
         (await exists(join(dir, `${leaf.name}.crt`))) &&
@@ -181,187 +232,43 @@ export async function ensureDevelopmentPki(
       ) {
         continue
       }
-      await write(dir, index, { ...leaf, ...(current && { kind: current.kind, hosts: current.hosts }), now })
+      await writeLeaf(dir, await open(), {
+        ...leaf,
+        ...(current && { kind: current.kind, hosts: current.hosts }),
+        now,
+      })
       made.push(`${leaf.name}.crt`)
     }
-    const [revocations] = readRevocationLists(await readText(join(dir, 'ca.crl')))
-    if (!revocations || endsSoon(revocations.nextUpdate, now)) {
-      await writeRevocationList(dir, await readIndex(dir), now)
+    const revocations = await readRevocations(dir)
+    if (!revocations || endsWithinADay(revocations.nextUpdate, now)) {
+      await writeRevocationList(dir, await open(), now)
       made.push('ca.crl')
     }
     return { made }
   })
 }
 
-/** Writes beside the target, flushes, renames. `mode` holds from the first byte. Throws `file-unusable`. */
-export async function writeFileAtomically(
-  path: string,
-  content: string | Uint8Array,
-  mode: number,
-): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
-  const writeAndRename = async (): Promise<void> => {
-    await using file = await open(temporary, 'wx', mode)
-    await file.writeFile(content)
-    await file.sync()
-    await rename(temporary, path)
-  }
-  await guard(`cannot write ${path}`, writeAndRename()).catch(async (error: unknown) => {
-    await rm(temporary, { force: true })
-    throw error
-  })
-}
-
-async function init(dir: string, now: Date): Promise<AuthorityFiles> {
-  for (const file of ['ca.crt', 'ca.key', 'index.json']) {
+async function init(dir: string, now: Date, passphrase: string | undefined): Promise<AuthorityFiles> {
+  const unfinished = join(dir, UNFINISHED_FILE)
+  const leftovers = (await exists(unfinished)) ? [] : ['ca.key', 'index.json']
+  for (const file of ['ca.crt', ...leftovers]) {
     if (!(await exists(join(dir, file)))) continue
     throw new GatewayError('pki-invalid', {
       detail: `${dir} holds an authority already (${file})`,
       hint: 'use that one, or give another --dir',
     })
   }
-  const authority = await createAuthority({ now })
+  const authority = await createAuthority({ now, passphrase })
   const [certificateFile, keyFile] = [join(dir, 'ca.crt'), join(dir, 'ca.key')]
+  await writeFileAtomically(unfinished, '', PRIVATE_MODE)
   await writeFileAtomically(keyFile, authority.pem.key, PRIVATE_MODE)
-  await writeFileAtomically(certificateFile, authority.pem.certificate, PUBLIC_MODE)
   const index: Index = { version: 1, revocationListNumber: 0, certificates: [] }
-  const written = await writeRevocationList(dir, index, now)
+  const written = await writeRevocationList(dir, { authority, index }, now)
+  await writeFileAtomically(certificateFile, authority.pem.certificate, PUBLIC_MODE)
+  await removeFile(unfinished)
   return { certificateFile, keyFile, notAfter: authority.certificate.notAfter, ...written }
 }
 
-async function write(
-  dir: string,
-  index: Index,
-  request: { name: string; kind: LeafKind; hosts: readonly string[]; days?: number; now: Date },
-): Promise<IssuedFiles> {
-  const { name, kind, hosts } = request
-  const leaf = await issueLeaf(await readAuthority(dir), request)
-  const entry: IndexEntry = {
-    name,
-    kind,
-    serial: leaf.serial,
-    notBefore: leaf.notBefore.toISOString(),
-    notAfter: leaf.notAfter.toISOString(),
-    hosts: [...hosts],
-  }
-  const [certificateFile, keyFile] = [join(dir, `${name}.crt`), join(dir, `${name}.key`)]
-  await writeIndex(dir, { ...index, certificates: [...index.certificates, entry] })
-  await writeFileAtomically(keyFile, leaf.key, PRIVATE_MODE)
-  await writeFileAtomically(certificateFile, leaf.certificate, PUBLIC_MODE)
-  return { certificateFile, keyFile, entry }
-}
-
-async function writeRevocationList(
-  dir: string,
-  index: Index,
-  now: Date,
-): Promise<{ revocationListFile: string; nextUpdate: Date }> {
-  const number = index.revocationListNumber + 1
-  const revocations = index.certificates.flatMap(({ serial, revokedAt }) =>
-    revokedAt === undefined ? [] : [{ serial, revokedAt: new Date(revokedAt) }],
-  )
-  const signed = await createRevocationList(await readAuthority(dir), { revocations, number, now })
-  await writeIndex(dir, { ...index, revocationListNumber: number })
-  const revocationListFile = join(dir, 'ca.crl')
-  await writeFileAtomically(revocationListFile, signed.pem, PUBLIC_MODE)
-  return { revocationListFile, nextUpdate: signed.nextUpdate }
-}
-
-async function writeIndex(dir: string, index: Index): Promise<void> {
-  await writeFileAtomically(join(dir, 'index.json'), formatIndex(index), PUBLIC_MODE)
-}
-
-async function readIndex(dir: string): Promise<Index> {
-  await requireAuthority(dir)
-  return parseIndex(await readText(join(dir, 'index.json')))
-}
-
-async function readAuthority(dir: string): Promise<Authority> {
-  const certificate = await readText(join(dir, 'ca.crt'))
-  return openAuthority({ certificate, key: await readText(join(dir, 'ca.key')) })
-}
-
-async function requireAuthority(dir: string): Promise<void> {
-  if (await exists(join(dir, 'ca.crt'))) return
-  throw new GatewayError('pki-invalid', {
-    detail: `no authority in ${dir}`,
-    hint: `sightline pki init --dir ${dir}`,
-  })
-}
-
-function endsSoon(end: Date, now: Date): boolean {
+function endsWithinADay(end: Date, now: Date): boolean {
   return daysUntil(end, now) < 1
-}
-
-async function withLock<T>(dir: string, options: StoreOptions, work: (now: Date) => Promise<T>): Promise<T> {
-  const path = join(dir, LOCK_FILE)
-  const deadline = performance.now() + (options.lockWaitMs ?? LOCK_WAIT_MS)
-  while (!(await takeLock(dir, path))) {
-    if (performance.now() >= deadline) {
-      throw new GatewayError('file-unusable', {
-        detail: `another process is writing in ${dir}`,
-        hint: `wait for it; if there is none, remove ${path}`,
-      })
-    }
-    await wait(LOCK_POLL_MS)
-  }
-  try {
-    return await work(options.now ?? new Date())
-  } finally {
-    await rm(path, { force: true })
-  }
-}
-
-async function takeLock(dir: string, path: string): Promise<boolean> {
-  try {
-    await using file = await open(path, 'wx', PRIVATE_MODE)
-    return file.fd >= 0
-  } catch (cause) {
-    if (errno(cause) === 'EEXIST') return false
-    if (errno(cause) === 'ENOENT') await requireAuthority(dir)
-    throw unusable(`cannot write in ${dir}`, cause)
-  }
-}
-
-async function readText(path: string): Promise<string> {
-  return guard(`cannot read ${path}`, readFile(path, 'utf8'))
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
-}
-
-async function guard<T>(what: string, work: Promise<T>): Promise<T> {
-  try {
-    return await work
-  } catch (cause) {
-    throw unusable(what, cause)
-  }
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  ENOENT: 'there is no such file or directory',
-  ENOTDIR: 'a part of its path is not a directory',
-  EISDIR: 'it is a directory',
-  EEXIST: 'it is not a directory',
-  ENOSPC: 'the disk is full',
-  EROFS: 'the file system is read-only',
-}
-
-function unusable(what: string, cause: unknown): GatewayError {
-  const reason = REASONS[errno(cause)] ?? errno(cause)
-  return new GatewayError('file-unusable', {
-    detail: `${what}: ${reason}`,
-    hint: 'check the path and its permissions',
-    cause,
-  })
-}
-
-function errno(thrown: unknown): string {
-  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'unknown error'
 }

@@ -1,8 +1,11 @@
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { createBundle } from '../../src/pki/bundle.ts'
 import { pemBlocks } from '../../src/pki/pem.ts'
 import { makeTestPki } from '../support/pki.ts'
+import { isMissing, run } from '../support/programs.ts'
+import { tempDir } from '../support/temp-dir.ts'
 import { errorOf } from './errors.ts'
 import { hasOpenssl, openssl } from './openssl.ts'
 
@@ -50,6 +53,35 @@ describe('bundle', () => {
     expect(output).toContain('BEGIN PRIVATE KEY')
     expect(status).toBe(0)
   })
+
+  it.skipIf(isMissing('pk12util', 'certutil'))(
+    'is imported by NSS, as Firefox and Chromium do, with key, certificate and authority (needs pk12util)',
+    async () => {
+      await using directory = await tempDir()
+      const { path } = directory
+      await writeFile(directory.file('alice.p12'), createBundle(contents))
+      await writeFile(directory.file('password'), contents.password)
+      const nss = async (program: string, ...args: string[]) => {
+        const { code, stdout, stderr } = await run(program, [...args, '-d', `sql:${path}`])
+        return { code, output: stdout.toString() + stderr }
+      }
+      expect((await nss('certutil', '-N', '--empty-password')).code).toBe(0)
+      const wrong = await nss('pk12util', '-i', directory.file('alice.p12'), '-W', 'wrong horse')
+      expect(wrong.code).not.toBe(0)
+      const imported = await nss(
+        'pk12util',
+        '-i',
+        directory.file('alice.p12'),
+        '-w',
+        directory.file('password'),
+      )
+      expect(imported).toEqual({ code: 0, output: 'pk12util: PKCS12 IMPORT SUCCESSFUL\n' })
+      expect((await nss('certutil', '-L')).output).toMatch(
+        /^alice +u,u,u$[\s\S]*^Sightline authority [0-9a-f]{8} +,, +$/m,
+      )
+      expect((await nss('certutil', '-K')).output).toMatch(/< 0> ec +[0-9a-f]{40} +alice$/m)
+    },
+  )
 
   it('shows neither key nor certificate without the password', () => {
     const bundle = createBundle(contents)

@@ -35,7 +35,7 @@ describe('authority', () => {
     const error = await errorOf(() => openAuthority({ ...authority.pem, key }))
     expect(error).toMatchObject({
       code: 'pki-invalid',
-      message: expect.stringContaining('not an unencrypted'),
+      message: expect.stringContaining('not a PEM private key'),
     })
     expect(error.message).not.toContain(key.slice(40, 60))
   })
