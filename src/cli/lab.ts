@@ -1,8 +1,11 @@
 // sightline lab run: measures who can read what in each mode, on this machine alone, and prints the matrix.
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { GatewayError } from '../errors.ts'
+import type { Recording } from '../lab/assess.ts'
+import { captureFiles, captureFolder } from '../lab/captures.ts'
 import { formatMatrix } from '../lab/matrix.ts'
 import { LAB_MODES, type LabMode, type Scheme } from '../lab/model.ts'
 import { runLab } from '../lab/run.ts'
@@ -12,6 +15,7 @@ import type { CliIo } from './io.ts'
 import { VERSION } from './version.ts'
 
 const HELP = `usage: sightline lab run [--mode M]… [--scheme http|https] [--seed S] [--json F]
+       [--captures DIR]
 
   sends the same request through each mode, records the bytes at each vantage, and prints who could read
   what; needs neither root nor a network, and takes seconds
@@ -20,6 +24,9 @@ const HELP = `usage: sightline lab run [--mode M]… [--scheme http|https] [--se
   --scheme S   http or https; default both
   --seed S     makes the planted words repeatable; default random
   --json F     writes the cells with their evidence to F; - is standard output
+  --captures DIR
+               writes what was recorded at each vantage to DIR, as files for Wireshark: a folder for each
+               run, in it the files that the evidence names, and copies that hold the TLS keys
 
 exit 0 when every cell agrees with the truth table and the controls passed, 1 when not
 
@@ -40,6 +47,7 @@ export async function labCommand(args: string[], io: CliIo): Promise<number> {
         scheme: { type: 'string' },
         seed: { type: 'string' },
         json: { type: 'string' },
+        captures: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     })
@@ -59,15 +67,21 @@ export async function labCommand(args: string[], io: CliIo): Promise<number> {
     return usage(io, `there is no scheme "${values.scheme}"; there are http and https`, 'lab')
   }
   try {
+    const { captures } = values
+    if (captures !== undefined) makeFolder(captures)
     const result = await runLab({
       seed: values.seed ?? randomBytes(8).toString('hex'),
       modes: LAB_MODES.filter((mode) => values.mode?.includes(mode) ?? true) satisfies LabMode[],
       schemes: SCHEMES.filter((scheme) => values.scheme === undefined || values.scheme === scheme),
       observer: new Metrics(VERSION).observer,
+      ...(captures !== undefined && {
+        recorded: (recording: Recording) => writeCaptures(captures, recording),
+      }),
       ...(io.isTty && values.json !== '-' && { progress: (name: string) => io.err(`measuring ${name}`) }),
     })
     if (values.json !== '-') io.out(formatMatrix(result, io.isTty && (io.env['NO_COLOR'] ?? '') === ''))
     if (values.json !== undefined) writeJson(values.json, JSON.stringify(result, null, 2), io)
+    if (captures !== undefined) io.err(`captures: ${captures}`)
     return result.agreesWithTruthTable ? 0 : 1
   } catch (thrown) {
     return fail(io, thrown)
@@ -76,8 +90,32 @@ export async function labCommand(args: string[], io: CliIo): Promise<number> {
 
 function writeJson(file: string, text: string, io: CliIo): void {
   if (file === '-') return io.out(text)
+  write(file, `${text}\n`)
+  io.err(`cells and evidence: ${file}`)
+}
+
+function writeCaptures(directory: string, recording: Recording): void {
+  const folder = path.join(directory, captureFolder(recording.scenario))
+  makeFolder(folder)
+  for (const [name, bytes] of captureFiles(recording, performance.timeOrigin))
+    write(path.join(folder, name), bytes)
+}
+
+function makeFolder(directory: string): void {
   try {
-    writeFileSync(file, `${text}\n`)
+    mkdirSync(directory, { recursive: true })
+  } catch (cause) {
+    throw new GatewayError('file-unusable', {
+      cause,
+      detail: `${directory} cannot be made`,
+      hint: 'name a folder that this user may write to',
+    })
+  }
+}
+
+function write(file: string, content: string | Uint8Array): void {
+  try {
+    writeFileSync(file, content)
   } catch (cause) {
     throw new GatewayError('file-unusable', {
       cause,
@@ -85,5 +123,4 @@ function writeJson(file: string, text: string, io: CliIo): void {
       hint: 'check that its folder exists',
     })
   }
-  io.err(`cells and evidence: ${file}`)
 }

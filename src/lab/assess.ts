@@ -2,10 +2,11 @@
 // Pure, so that a test can change a recording and see what becomes of it. Rule: what cannot be proved is a finding.
 import { INFORMATION, OBSERVERS, type Observer as Party } from '../policy/exposure.ts'
 import type { Canaries, CanaryField } from './canary.ts'
-import { joinCapture, type CapturedConnection, type Endpoint } from './capture.ts'
+import type { CapturedConnection, Endpoint } from './capture.ts'
 import { View, type Subject, type Vantage } from './cells.ts'
 import type { Cell, LabMode, LabRun, Scenario } from './model.ts'
 import type { Parties } from './parties.ts'
+import { joinCapture } from './pcapng/frames.ts'
 import { expectedValue } from './truth-table.ts'
 
 /** All that one run left behind. */

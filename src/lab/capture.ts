@@ -1,5 +1,5 @@
 // What a vantage recorded: connections, and in each the chunks of both directions in the order they passed.
-// Rule: recorded bytes are never changed; a stream offset can always be led back to the frame that carried it.
+// Rule: recorded bytes are never changed.
 
 export type Direction = 'up' | 'down'
 
@@ -23,8 +23,17 @@ export interface Frame {
   readonly streamOffset: number
 }
 
+/** A side said that it sends no more (fin), or broke the connection off (reset). */
+export interface Ending {
+  readonly direction: Direction
+  readonly kind: 'fin' | 'reset'
+  readonly atMs: number
+}
+
 export interface CapturedConnection {
   readonly transport: Transport
+  /** Of this process's clock, as `Frame.atMs`. */
+  readonly openedMs: number
   /** Who connected, as the kernel reports it at the vantage. */
   readonly from: Endpoint
   /** To where. */
@@ -32,6 +41,8 @@ export interface CapturedConnection {
   /** Who the far side's kernel says has connected. */
   seenAs: Endpoint | undefined
   readonly frames: Frame[]
+  /** At most one for each direction; of UDP there are none. */
+  readonly endings: Ending[]
 }
 
 /** All bytes of one direction, in order. */
@@ -41,30 +52,6 @@ export function streamBytes(connection: CapturedConnection, direction: Direction
   )
 }
 
-/** The frame that holds the byte at `offset` of a direction's stream, and where in it. */
-export function frameAt(
-  connection: CapturedConnection,
-  direction: Direction,
-  offset: number,
-): { readonly frame: number; readonly offset: number } | undefined {
-  for (const frame of connection.frames) {
-    if (frame.direction !== direction) continue
-    const within = offset - frame.streamOffset
-    if (within >= 0 && within < frame.bytes.length) return { frame: frame.number, offset: within }
-  }
-  return undefined
-}
-
-/** The connections of one capture, their frames numbered anew from 1 in the order in which they passed. */
-export function joinCapture(connections: readonly CapturedConnection[]): CapturedConnection[] {
-  const joined = connections.map((connection) => ({ ...connection, frames: [...connection.frames] }))
-  const places = joined.flatMap(({ frames }) => frames.map((frame, index) => ({ frames, frame, index })))
-  places.sort((a, b) => a.frame.atMs - b.frame.atMs)
-  for (const [number, { frames, frame, index }] of places.entries())
-    frames[index] = { ...frame, number: number + 1 }
-  return joined
-}
-
 /** Collects what the taps of one vantage see, until it is taken. */
 export class Recorder {
   /** Called after each frame, while it is under way: for who watches. */
@@ -72,15 +59,29 @@ export class Recorder {
   #connections: CapturedConnection[] = []
   #frames = 0
 
-  /** Starts the record of one connection; call `record` for every chunk that passes. */
+  /** Starts the record of one connection; call `record` for every chunk that passes, and `end` as each side ends. */
   connection(
     from: Endpoint,
     to: Endpoint,
     transport: Transport = 'tcp',
-  ): { connection: CapturedConnection; record: (direction: Direction, bytes: Buffer) => void } {
+  ): {
+    connection: CapturedConnection
+    record: (direction: Direction, bytes: Buffer) => void
+    end: (direction: Direction, kind: Ending['kind']) => void
+  } {
     const frames: Frame[] = []
     const offsets = { up: 0, down: 0 }
-    const connection: CapturedConnection = { transport, from, to, seenAs: undefined, frames }
+    const endings: Ending[] = []
+    const openedMs = performance.now()
+    const connection: CapturedConnection = {
+      transport,
+      openedMs,
+      from,
+      to,
+      seenAs: undefined,
+      frames,
+      endings,
+    }
     this.#connections.push(connection)
     const record = (direction: Direction, bytes: Buffer): void => {
       this.#frames += 1
@@ -94,7 +95,11 @@ export class Recorder {
       offsets[direction] += bytes.length
       this.passed?.()
     }
-    return { connection, record }
+    const end = (direction: Direction, kind: Ending['kind']): void => {
+      if (endings.some((ending) => ending.direction === direction)) return
+      endings.push({ direction, kind, atMs: performance.now() })
+    }
+    return { connection, record, end }
   }
 
   /** What is recorded so far; it goes on growing. */

@@ -3,11 +3,12 @@
 // looked for there and not found.
 import { INFORMATION, type Information, type Observer } from '../policy/exposure.ts'
 import type { Canaries, CanaryField } from './canary.ts'
-import { frameAt, streamBytes, type CapturedConnection } from './capture.ts'
+import { streamBytes, type CapturedConnection } from './capture.ts'
 import { dissectClientHello } from './dissect/client-hello.ts'
 import { ja4 } from './dissect/ja4.ts'
 import { attempt, peel, type Layer } from './layers.ts'
 import type { Cell, Evidence } from './model.ts'
+import { frameAt } from './pcapng/frames.ts'
 import { excerpt, searchCapture, type Hit } from './search.ts'
 
 /** One vantage: what was captured there, and the keys that its observer holds. */
@@ -199,7 +200,7 @@ export class View {
             kind: 'bytes' as const,
             capture: name,
             frame: first.number,
-            offset: 0,
+            offset: frameAt(connection, first.direction, first.streamOffset)?.offset ?? null,
             length: first.bytes.length,
             encoding: 'sizes and times',
             field: 'frame.len',

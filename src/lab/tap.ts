@@ -3,7 +3,7 @@
 import net from 'node:net'
 import { abort } from '../transport/abort.ts'
 import { listenTcp, type Listener } from '../transport/listener.ts'
-import type { Direction, Endpoint, Recorder } from './capture.ts'
+import type { Ending, Endpoint, Recorder } from './capture.ts'
 
 export interface TapOptions {
   /** The address that the parties think they talk to; port 0 = any. */
@@ -62,7 +62,7 @@ export class Tap {
   #accept(near: net.Socket): void {
     const from: Endpoint = { address: near.remoteAddress ?? '', port: near.remotePort ?? 0 }
     const to: Endpoint = { address: near.localAddress ?? '', port: near.localPort ?? 0 }
-    const { record, connection } = this.#options.recorder().connection(from, to)
+    const { record, end, connection } = this.#options.recorder().connection(from, to)
     const { address, port } = this.#options.onward
     const far = net.connect({
       host: address,
@@ -82,25 +82,29 @@ export class Tap {
       for (const idle of this.#idle) idle()
       this.#idle.clear()
     })
-    pass(near, far, 'up', record)
-    pass(far, near, 'down', record)
+    pass(near, far, { record: (bytes) => record('up', bytes), end: (kind) => end('up', kind) })
+    pass(far, near, { record: (bytes) => record('down', bytes), end: (kind) => end('down', kind) })
   }
 }
 
 function pass(
   from: net.Socket,
   to: net.Socket,
-  direction: Direction,
-  record: (direction: Direction, bytes: Buffer) => void,
+  notes: { record: (bytes: Buffer) => void; end: (kind: Ending['kind']) => void },
 ): void {
   from.on('data', (chunk: Buffer) => {
-    record(direction, chunk)
+    notes.record(chunk)
     if (!to.write(chunk)) from.pause()
   })
   to.on('drain', () => from.resume())
-  from.on('end', () => to.end())
+  from.on('end', () => {
+    notes.end('fin')
+    to.end()
+  })
   from.on('error', () => abort(to))
   from.on('close', () => {
-    if (!from.readableEnded) abort(to)
+    if (from.readableEnded) return
+    notes.end('reset')
+    abort(to)
   })
 }

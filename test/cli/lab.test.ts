@@ -1,10 +1,12 @@
 // sightline lab run as a person and a script call it: exit codes, what stands on which stream, and what is refused
 // before anything is measured.
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { describe, expect, it, vi } from 'vitest'
 import { labCommand } from '../../src/cli/lab.ts'
 import type { CliIo } from '../../src/cli/io.ts'
 import type { Faults } from '../../src/lab/stage.ts'
+import type { LabResult } from '../../src/lab/model.ts'
+import { readPcapng } from '../support/pcapng.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const lab = vi.hoisted(() => ({ faults: {} as Faults, calls: 0 }))
@@ -69,12 +71,15 @@ describe('sightline lab run', () => {
     expect(await call(args)).toEqual({ code: 2, out: '', err: message, measured: false })
   })
 
-  it.each([['--colour'], ['--json'], ['--mode']])('%s alone is a wrong call, in one line', async (option) => {
-    const { code, err, measured } = await call(['run', option])
-    expect([code, measured]).toEqual([2, false])
-    expect(err).toMatch(/^error: [a-z'].*; hint: sightline lab --help$/)
-    expect(err.split('\n')).toHaveLength(1)
-  })
+  it.each([['--colour'], ['--json'], ['--mode'], ['--captures']])(
+    '%s alone is a wrong call, in one line',
+    async (option) => {
+      const { code, err, measured } = await call(['run', option])
+      expect([code, measured]).toEqual([2, false])
+      expect(err).toMatch(/^error: [a-z'].*; hint: sightline lab --help$/)
+      expect(err.split('\n')).toHaveLength(1)
+    },
+  )
 
   it('--help says how, and exits 0', async () => {
     const { code, out, measured } = await call(['--help'])
@@ -130,6 +135,34 @@ describe('sightline lab run', () => {
     const { code, err } = await call([...ONE, '--json', file])
     expect(code).toBe(1)
     expect(err).toBe(`error: ${file} cannot be written; hint: check that its folder exists`)
+  })
+
+  it('--captures DIR writes a folder for each run, with the files that the evidence names', async () => {
+    await using directory = await tempDir()
+    const folder = directory.file('new/captures')
+    const json = directory.file('cells.json')
+    const { code, err } = await call([...ONE, '--captures', folder, '--json', json])
+    expect([code, err]).toEqual([0, `cells and evidence: ${json}\ncaptures: ${folder}`])
+    expect(await readdir(folder)).toEqual(['direct-http'])
+    const { runs } = JSON.parse(await readFile(json, 'utf8')) as LabResult
+    const named = runs.flatMap(({ cells }) => cells.flatMap(({ evidence }) => evidence))
+    expect(named.length).toBeGreaterThan(0)
+    for (const { capture, frame } of named) {
+      const { packets } = readPcapng(await readFile(`${folder}/direct-http/${capture}`))
+      expect(packets.length).toBeGreaterThanOrEqual(frame ?? 1)
+    }
+  })
+
+  it('--captures where no folder can be: exit 1 and a hint, before anything is measured', async () => {
+    await using directory = await tempDir()
+    await writeFile(directory.file('file'), '')
+    const folder = directory.file('file/captures')
+    expect(await call([...ONE, '--captures', folder])).toEqual({
+      code: 1,
+      out: '',
+      err: `error: ${folder} cannot be made; hint: name a folder that this user may write to`,
+      measured: false,
+    })
   })
 
   it('measures the modes that were asked for, each once, in the lab’s order', async () => {

@@ -15,7 +15,7 @@ import {
   type StreamKind,
 } from '../../src/protocol/mux/frame.ts'
 import { bytesOf, DATAGRAMS, MALFORMED_DATAGRAMS } from '../protocol/mux/vectors.ts'
-import { writePcap } from '../support/pcap.ts'
+import { writeCapture } from '../support/pcapng.ts'
 import { isMissing } from '../support/programs.ts'
 import { tempDir, type TempDir } from '../support/temp-dir.ts'
 import { DISSECTOR, tsharkFields } from '../support/tshark.ts'
@@ -65,8 +65,8 @@ const READ_FIELDS = [
 type Reading = Record<(typeof READ_FIELDS)[number], string[]>
 
 async function readInClear(directory: TempDir, messages: readonly Uint8Array[]): Promise<Reading[]> {
-  const file = directory.file('clear.pcap')
-  await writePcap(file, inClear(messages).take())
+  const file = directory.file('clear.pcapng')
+  await writeCapture(file, inClear(messages).take())
   return tsharkFields(file, 'sightline', READ_FIELDS, { port: CLEAR_PORT, speaks: 'http' })
 }
 
@@ -235,8 +235,8 @@ describe('the dissector', () => {
     const cut = whole.map((bytes, index) => bytes.subarray(0, 1 + (index % 12)))
     const datagrams = [...whole, ...cut, ...vectors.map(bytesOf)]
     const frames = datagrams.map((payload) => encodeFrame({ type: 'data', stream: 1, payload }))
-    const file = directory.file('datagrams.pcap')
-    await writePcap(file, inClear([open, ...frames]).take())
+    const file = directory.file('datagrams.pcapng')
+    await writeCapture(file, inClear([open, ...frames]).take())
     const part = (name: string): string => `sightline.datagram.${name}`
     const fields = ['sightline.malformed', part('host'), part('port'), part('payload')]
     const rows = await tsharkFields(file, 'sightline.type == 4', fields, {
@@ -266,16 +266,16 @@ describe('the dissector', () => {
     const data = (bytes: number): Buffer =>
       encodeFrame({ type: 'data', stream: 1, payload: Buffer.alloc(bytes, 1) })
     const open = encodeFrame({ type: 'open', stream: 1, kind: 'tcp', destination })
-    const file = directory.file('credit.pcap')
-    await writePcap(file, inClear([open, data(60_000), data(5_536), data(1)]).take())
+    const file = directory.file('credit.pcapng')
+    await writeCapture(file, inClear([open, data(60_000), data(5_536), data(1)]).take())
     const nowhere = { host: '0.0.0.0', port: 0 }
     const datagram = (bytes: number): Buffer => {
       const payload = encodeDatagram({ host: '192.0.2.7', port: 9 }, Buffer.alloc(bytes - 7))
       return encodeFrame({ type: 'data', stream: 3, payload })
     }
     const udp = encodeFrame({ type: 'open', stream: 3, kind: 'udp', destination: nowhere })
-    const datagrams = directory.file('datagrams.pcap')
-    await writePcap(datagrams, inClear([udp, datagram(65_536), datagram(65_536), datagram(7)]).take())
+    const datagrams = directory.file('datagrams.pcapng')
+    await writeCapture(datagrams, inClear([udp, datagram(65_536), datagram(65_536), datagram(7)]).take())
     for (const [capture, offsets] of [
       [file, ['0', '60000', '65536']],
       [datagrams, ['0', '65536', '131072']],

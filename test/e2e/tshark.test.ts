@@ -12,7 +12,7 @@ import { initAuthority, issue } from '../../src/pki/store.ts'
 import { FRAME_TYPES, SUBPROTOCOL } from '../../src/protocol/mux/frame.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { bytesHash, startOrigin } from '../support/origin.ts'
-import { writePcap } from '../support/pcap.ts'
+import { writeCapture } from '../support/pcapng.ts'
 import { isMissing } from '../support/programs.ts'
 import { tempDir, type TempDir } from '../support/temp-dir.ts'
 import { connectHead } from '../support/through.ts'
@@ -102,10 +102,10 @@ async function captureTunnel(directory: TempDir): Promise<Capture> {
     await client.drain(5_000)
     expect(await tap.settled(AbortSignal.timeout(5_000))).toBe(true)
     const connections = recorder.take()
-    await writePcap(directory.file('tunnel.pcap'), connections)
+    await writeCapture(directory.file('tunnel.pcapng'), connections)
     await writeFile(directory.file('keys.log'), keylog)
     return {
-      file: directory.file('tunnel.pcap'),
+      file: directory.file('tunnel.pcapng'),
       keylog: directory.file('keys.log'),
       port,
       streams: connections.flatMap((one) => [streamBytes(one, 'up'), streamBytes(one, 'down')]),
@@ -258,7 +258,15 @@ describe('a capture of the tunnel', () => {
         'x509sat',
       ]
       expect([...(await layers({ keylog }))]).toEqual(expect.arrayContaining(hidden))
-      expect([...(await layers({}))].toSorted()).toEqual(['handshake 1', 'handshake 2', 'ip', 'tcp', 'tls'])
+      expect([...(await layers({}))].toSorted()).toEqual([
+        'eth',
+        'ethertype',
+        'handshake 1',
+        'handshake 2',
+        'ip',
+        'tcp',
+        'tls',
+      ])
 
       const secrets = await secretsOf(directory)
       const shown = (await tshark(file, ['-V'], { port })) + (await tshark(file, ['-T', 'pdml'], { port }))

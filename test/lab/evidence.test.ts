@@ -1,11 +1,14 @@
-// Every piece of evidence is held against the recording: the bytes at its frame and offset are read again, and have to
-// be what it says. Rule: decoders of this file's own; the lab's search is what is being checked.
+// Every piece of evidence is held against the capture files: the bytes at its frame and offset are read again from the
+// file that it names, and have to be what it says. Rule: a reader and decoders of the tests' own; the lab's search and its
+// writer are what is being checked.
 import { beforeAll, describe, expect, it } from 'vitest'
 import { vantagesOf, type Recording } from '../../src/lab/assess.ts'
 import type { Canaries, CanaryField } from '../../src/lab/canary.ts'
 import type { CapturedConnection } from '../../src/lab/capture.ts'
+import { captureFiles } from '../../src/lab/captures.ts'
 import type { Cell, Evidence, LabRun } from '../../src/lab/model.ts'
 import type { Information } from '../../src/policy/exposure.ts'
+import { readPcapng, readSegment, type ReadCapture } from '../support/pcapng.ts'
 import { measure, type Measured } from './measure.ts'
 
 const PLANTED: Partial<Record<Information, readonly CanaryField[]>> = {
@@ -39,18 +42,31 @@ function connectionsOf({ recording, evidence }: Exhibit): readonly CapturedConne
   return found.flatMap(({ connections }) => connections)
 }
 
-/** `length` bytes from the evidence's place on, over as many frames of that direction as they take. */
-function bytesAt(exhibit: Exhibit): Buffer {
-  const { frame: number, offset, length } = exhibit.evidence
-  if (number === null || offset === null) throw new Error('this evidence has no place')
-  for (const { frames } of connectionsOf(exhibit)) {
-    const start = frames.findIndex((frame) => frame.number === number)
-    const first = frames[start]
-    if (first === undefined) continue
-    const rest = frames.slice(start).filter(({ direction }) => direction === first.direction)
-    return Buffer.concat(rest.map(({ bytes }) => bytes)).subarray(offset, offset + length)
-  }
-  throw new Error(`${exhibit.evidence.capture} has no frame ${number}`)
+const opened = new Map<Recording, Map<string, ReadCapture>>()
+
+/** The files that a run leaves, read again from their bytes. */
+function filesOf(recording: Recording): Map<string, ReadCapture> {
+  const known = opened.get(recording)
+  if (known !== undefined) return known
+  const files = [...captureFiles(recording, 0)].map(([name, file]) => [name, readPcapng(file)] as const)
+  opened.set(recording, new Map(files))
+  return new Map(files)
+}
+
+/** `length` bytes from the evidence's place on, over as many packets of that direction as they take. */
+function bytesAt({ recording, evidence }: Exhibit): Buffer {
+  const { capture, frame, offset, length } = evidence
+  if (frame === null || offset === null) throw new Error('this evidence has no place')
+  const packets = filesOf(recording).get(capture)?.packets ?? []
+  const first = packets[frame - 1]
+  if (first === undefined) throw new Error(`${capture} has no frame ${frame}`)
+  const { from, fromPort, to, toPort } = readSegment(first.bytes)
+  const rest = packets
+    .slice(frame)
+    .map(({ bytes }) => readSegment(bytes))
+    .filter((one) => one.from === from && one.fromPort === fromPort && one.to === to && one.toPort === toPort)
+    .map(({ payload }) => payload)
+  return Buffer.concat([first.bytes.subarray(offset), ...rest]).subarray(0, length)
 }
 
 /** What bytes can say under an encoding; base64 in each of its alignments. */

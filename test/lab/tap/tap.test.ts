@@ -3,13 +3,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import net from 'node:net'
 import { describe, expect, it } from 'vitest'
-import {
-  frameAt,
-  joinCapture,
-  Recorder,
-  streamBytes,
-  type CapturedConnection,
-} from '../../../src/lab/capture.ts'
+import { Recorder, streamBytes, type CapturedConnection } from '../../../src/lab/capture.ts'
 import { Tap } from '../../../src/lab/tap.ts'
 import { startRawOrigin, Wire, type RawOrigin } from '../../support/wire.ts'
 
@@ -222,14 +216,6 @@ describe('a recorder', () => {
     expect(second?.frames.map(({ number }) => number)).toEqual([2])
     if (first === undefined) throw new Error('two connections were recorded')
     expect(streamBytes(first, 'up').toString()).toBe('abcjk')
-    expect([0, 2, 3, 4, 5].map((at) => frameAt(first, 'up', at))).toEqual([
-      { frame: 1, offset: 0 },
-      { frame: 1, offset: 2 },
-      { frame: 4, offset: 0 },
-      { frame: 4, offset: 1 },
-      undefined,
-    ])
-    expect(frameAt(first, 'down', 3)).toEqual({ frame: 3, offset: 3 })
   })
 
   it('begins anew once taken', () => {
@@ -239,21 +225,5 @@ describe('a recorder', () => {
     expect(recorder.take()).toEqual([])
     recorder.connection(client, site).record('up', Buffer.from('b'))
     expect(recorder.take()[0]?.frames).toMatchObject([{ number: 1, streamOffset: 0 }])
-  })
-
-  it('joins what two recorders have into one capture whose frames are numbered once, in the order of time', () => {
-    const [near, far] = [new Recorder(), new Recorder()]
-    const one = near.connection(client, site)
-    const two = far.connection(client, site)
-    one.record('up', Buffer.from('a'))
-    two.record('up', Buffer.from('b'))
-    one.record('down', Buffer.from('c'))
-    const [a, b] = [...near.take(), ...far.take()]
-    if (a === undefined || b === undefined) throw new Error('two connections were recorded')
-    const [first, second] = joinCapture([a, b])
-    expect(first?.frames.map(({ number }) => number)).toEqual([1, 3])
-    expect(second?.frames.map(({ number }) => number)).toEqual([2])
-    // What was recorded is as it was.
-    expect([...a.frames, ...b.frames].map(({ number }) => number)).toEqual([1, 2, 1])
   })
 })
