@@ -1,10 +1,12 @@
 // Moves bytes between a client and an upstream until both directions have ended. Rules: back-pressure reaches
 // the sender, an end in one direction leaves the other open, and a side that breaks off makes the other break
 // off too, never end as if all were well.
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { GatewayError, toGatewayError, type ErrorSide } from '../errors.ts'
 import { abort } from '../transport/abort.ts'
 import type { IdleSweep, Watched } from '../transport/deadline.ts'
+import { TcpSocket } from '../transport/tcp-socket.ts'
 import type { Direction } from './observer.ts'
 
 export interface RelayOptions {
@@ -69,6 +71,7 @@ class Relay implements Watched {
 
   #pump(from: Duplex, to: Duplex, direction: Direction, side: ErrorSide): void {
     const { sweep, moved } = this.#options
+    const recycles = from instanceof TcpSocket && to instanceof Socket
     let full = false
     const goOn = (): void => {
       this.lastActivityMs = sweep.nowMs
@@ -79,6 +82,8 @@ class Relay implements Watched {
       const restMs = moved(direction, chunk)
       if (this.#done) return
       full = !to.write(chunk)
+      // All of it is with the kernel: a socket writes at once what it can. Other streams keep it, whatever they say.
+      if (recycles && to.writableLength === 0) from.recycle()
       if (restMs > 0) this.#rest(direction, restMs, goOn)
       if (full || restMs > 0) from.pause()
     })

@@ -154,10 +154,17 @@ function passResponse(incoming: IncomingMessage, response: ServerResponse): void
   const fields = endToEndFields(incoming.rawHeaders)
   response.writeHead(incoming.statusCode ?? 502, incoming.statusMessage ?? '', fields)
   response.flushHeaders()
+  const { socket: near } = incoming
   incoming.on('data', (chunk: Buffer) => {
-    if (!response.write(chunk)) incoming.pause()
+    if (response.write(chunk)) return
+    incoming.pause()
+    // Not only once the message's own buffer is full.
+    near.pause()
   })
-  response.on('drain', () => incoming.resume())
+  response.on('drain', () => {
+    incoming.resume()
+    near.resume()
+  })
   incoming.on('end', () => {
     if (!incoming.complete) return cutOff(response)
     if (incoming.rawTrailers.length > 0) response.addTrailers(pairs(endToEndTrailers(incoming.rawTrailers)))

@@ -5,6 +5,7 @@ import net from 'node:net'
 import { GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
 import { AddressQueue } from '../protocol/address-order.ts'
 import { SYSTEM_CLOCK, type Clock, type Found } from './resolve.ts'
+import { connectTcp } from './tcp-socket.ts'
 
 /** RFC 8305 section 8: recommended 250 ms, never under 10 ms. */
 const ATTEMPT_DELAY_MS = 250
@@ -140,7 +141,7 @@ class Race {
 
   /** Undefined where the address cannot or must not be dialled. */
   #attempt(address: string): net.Socket | undefined {
-    const { admit, localAddress, port, open = net.connect } = this.#options
+    const { admit, localAddress, port, open = connectTcp } = this.#options
     try {
       admit(address)
     } catch (thrown) {

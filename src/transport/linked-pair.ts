@@ -1,11 +1,16 @@
 // Two Duplex ends in one process: what is written to one is read from the other. It lets an HTTP exchange be
-// relayed like any byte stream. Rules: back-pressure (a write is done when the other side has read it on),
-// half-close, and an end that is destroyed with an error destroys the other with it.
+// relayed like any byte stream. Rules: back-pressure (a write is done when the other side asks for more, so that the
+// pair never holds more than one chunk in each direction), half-close, and an end that is destroyed with an error
+// destroys the other with it.
 import { Duplex } from 'node:stream'
 
 class LinkedEnd extends Duplex {
   other: LinkedEnd | undefined
   #waiting: (() => void) | undefined
+
+  constructor() {
+    super({ allowHalfOpen: true, highWaterMark: 0 })
+  }
 
   override _read(): void {
     const waiting = this.#waiting
@@ -13,11 +18,12 @@ class LinkedEnd extends Duplex {
     waiting?.()
   }
 
-  /** Takes what the other end wrote; `done` when there is room for more. */
+  /** Takes what the other end wrote; `done` when its reader asks for more. */
   deliver(chunk: Buffer | null, done: () => void): void {
     if (this.destroyed) return done()
-    if (this.push(chunk) || chunk === null) return done()
-    this.#waiting = done
+    if (chunk !== null) this.#waiting = done
+    this.push(chunk)
+    if (chunk === null) done()
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
@@ -46,8 +52,8 @@ class LinkedEnd extends Duplex {
 
 /** Gives the two ends. */
 export function linkedPair(): [Duplex, Duplex] {
-  const near = new LinkedEnd({ allowHalfOpen: true })
-  const far = new LinkedEnd({ allowHalfOpen: true })
+  const near = new LinkedEnd()
+  const far = new LinkedEnd()
   near.other = far
   far.other = near
   return [near, far]

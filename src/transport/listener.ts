@@ -22,6 +22,8 @@ export interface Listener {
 }
 
 const LISTEN_BACKLOG = 1024
+/** Past these, what a peer sends stays in the kernel, and what it does not read is not read for it. */
+const BUFFERED_BYTES = 16 * 1024
 const ignoreError = (): void => {}
 
 /** Formats host and port as a person types them: `127.0.0.1:80`, `[::1]:80`. */
@@ -37,7 +39,8 @@ export async function listenTcp(
   onConnection: (socket: net.Socket) => void,
 ): Promise<Listener> {
   let accept = onConnection
-  const server = net.createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => {
+  const options = { allowHalfOpen: true, noDelay: true, keepAlive: true, highWaterMark: BUFFERED_BYTES }
+  const server = net.createServer(options, (socket) => {
     socket.on('error', ignoreError)
     accept(socket)
   })

@@ -1,0 +1,39 @@
+// A TCP socket that reads into buffers of ours (read-buffer.ts), through `onread`: larger than Node's, and used again
+// where that is sound. It emits `data` like any other. Rule: while it is paused it reads nothing, so that what a
+// stuck receiver costs is one chunk.
+import { Socket, type SocketConstructorOpts, type TcpNetConnectOpts } from 'node:net'
+import type { DuplexOptions } from 'node:stream'
+import { LEAST_BYTES, ReadBudget, ReadBuffer } from './read-buffer.ts'
+
+const BUDGET = new ReadBudget()
+
+export class TcpSocket extends Socket {
+  #buffer: ReadBuffer
+
+  constructor(options: SocketConstructorOpts) {
+    const buffer = new ReadBuffer(BUDGET)
+    const own: SocketConstructorOpts & DuplexOptions = {
+      ...options,
+      // Above 0 a stream reads ahead while it is paused.
+      readableHighWaterMark: 0,
+      writableHighWaterMark: LEAST_BYTES,
+      onread: { buffer: () => buffer.next(), callback: (bytes) => this.push(buffer.took(bytes)) },
+    }
+    super(own)
+    this.#buffer = buffer
+    this.once('close', () => buffer.close())
+  }
+
+  /**
+   * Says that the chunk of the `data` event under way is not used any more, by nobody: the next read may overwrite it.
+   * Without effect after that event.
+   */
+  recycle(): void {
+    this.#buffer.free()
+  }
+}
+
+/** As `net.connect`. */
+export function connectTcp(options: TcpNetConnectOpts): TcpSocket {
+  return new TcpSocket(options).connect(options)
+}
