@@ -37,6 +37,10 @@ const TIMELESS = /^Date\.(UTC|parse)$|^Date$/
 const WITHOUT_LAB = ['cli/serve.ts', 'cli/connect.ts']
 const MAX_LINES = 400
 
+/** Built by itself, for a browser. */
+const PAGE = 'lab/console/page/'
+const PAGE_PACKAGES = new Set(['preact', 'preact/hooks'])
+
 type Rule = (tree: SourceTree) => string[]
 
 function layerOf(file: string): string {
@@ -45,6 +49,10 @@ function layerOf(file: string): string {
 
 function resolveImport(file: string, specifier: string): string | undefined {
   return specifier.startsWith('.') ? path.posix.join(path.posix.dirname(file), specifier) : undefined
+}
+
+function isStyleOfThePage(target: string): boolean {
+  return target.startsWith(PAGE) && target.endsWith('.css')
 }
 
 function projectImports(tree: SourceTree, file: string): string[] {
@@ -63,7 +71,7 @@ const importsGoDown: Rule = (tree) =>
     return (tree.get(file)?.imports ?? []).flatMap(({ specifier }) => {
       if (specifier === '') return ['imports what is decided at run time']
       const target = resolveImport(file, specifier)
-      if (target === undefined) return []
+      if (target === undefined || isStyleOfThePage(target)) return []
       if (!tree.has(target)) return [`imports ${specifier}, which is no file of src`]
       const to = layerOf(target)
       return to === layer || allowed.includes(to) ? [] : [`${layer} may not import ${to} (${specifier})`]
@@ -106,6 +114,18 @@ const gatewaysNeverLoadTheLab: Rule = (tree) =>
     return [...from]
       .filter(([file]) => layerOf(file) === 'lab')
       .map(([file, by]) => `${entry} reaches ${file} through ${by}`)
+  })
+
+/** The console's page runs in a browser: what it takes of the rest are types, and the pure lists of the policy. */
+const thePageStandsAlone: Rule = (tree) =>
+  eachFile(tree, (file) => {
+    if (!file.startsWith(PAGE)) return []
+    return (tree.get(file)?.imports ?? []).flatMap(({ specifier, kind }) => {
+      const target = resolveImport(file, specifier)
+      if (target === undefined) return PAGE_PACKAGES.has(specifier) ? [] : [`imports ${specifier}`]
+      const own = target.startsWith(PAGE) || target === 'policy/exposure.ts'
+      return own || kind === 'type' ? [] : [`takes more than types of ${target}`]
+    })
   })
 
 const onlyTheDiskTouchesFiles: Rule = (tree) =>
@@ -251,6 +271,16 @@ const CASES: readonly Case[] = [
       ['cli/service.ts', `export type { LabResult } from '../lab/run.ts'`],
       ['gateway/relay.ts', `import('../lab/tap.ts')`],
     ],
+  },
+  {
+    rule: "the console's page takes types alone of the rest, and preact alone of all packages",
+    check: thePageStandsAlone,
+    broken: [
+      ['lab/console/page/planted.ts', `import { CHOICES } from '../../run.ts'`],
+      ['lab/console/page/planted.ts', `import { readFileSync } from 'node:fs'`],
+      ['lab/console/page/planted.ts', `import { z } from 'zod'`],
+    ],
+    fine: [['lab/console/page/planted.ts', `import type { LabRun } from '../../model.ts'`]],
   },
   {
     rule: 'only pki/disk.ts reads and writes files in pki/',

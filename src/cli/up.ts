@@ -1,13 +1,10 @@
 // sightline up: everything on this machine, ready to try: a gateway with every mode, a tunnel client, a site with
 // and without TLS, and the console. Certificates for development are made on first use.
-import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { configSchema, type Config } from '../config/schema.ts'
 import { startConsole } from '../lab/console/console.ts'
-import { LAB_MODES } from '../lab/model.ts'
-import { runLab } from '../lab/run.ts'
 import { startSite, type Site } from '../lab/site.ts'
 import { ensureDevelopmentPki } from '../pki/store.ts'
 import { Metrics } from '../telemetry/metrics.ts'
@@ -63,14 +60,8 @@ export async function upCommand(args: string[], io: ServiceIo): Promise<number> 
     let addresses: readonly ReadyAddress[] = []
     console = await startConsole({
       listen: CONSOLE,
-      facts: () => ({ addresses, tries }),
-      measure: () =>
-        runLab({
-          seed: randomBytes(8).toString('hex'),
-          modes: LAB_MODES,
-          schemes: ['http', 'https'],
-          observer: new Metrics(VERSION).observer,
-        }),
+      welcome: () => ({ version: VERSION, addresses, tries }),
+      observer: new Metrics(VERSION).observer,
     })
     return await runService(
       {

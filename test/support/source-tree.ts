@@ -28,27 +28,27 @@ interface Node {
   readonly [key: string]: unknown
 }
 
-/** Reads every `.ts` file under `directory`. */
+/** Reads every `.ts` and `.tsx` file under `directory`. */
 export function readSourceTree(directory: string): SourceTree {
   const files = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((file) =>
-    file.endsWith('.ts'),
+    /\.tsx?$/.test(file),
   )
   return new Map(
     files
       .toSorted()
       .map((file) => [
         file.split(path.sep).join('/'),
-        parseSource(readFileSync(path.join(directory, file), 'utf8')),
+        parseSource(readFileSync(path.join(directory, file), 'utf8'), file.endsWith('x') ? 'tsx' : 'ts'),
       ]),
   )
 }
 
 /** Parses one file of TypeScript. Throws where it is none. */
-export function parseSource(text: string): SourceFile {
+export function parseSource(text: string, lang: 'ts' | 'tsx' = 'ts'): SourceFile {
   // The parser wants no shebang; blanks keep every offset where it was.
   const program = parseAst(
     text.replace(/^#!.*/, (line) => ' '.repeat(line.length)),
-    { lang: 'ts' },
+    { lang },
   ) as unknown as Node
   const imports: SourceImport[] = []
   const names: string[] = []

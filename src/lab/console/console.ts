@@ -1,67 +1,191 @@
-// The console: one page on loopback that says what runs here, how to try it, and who could read what. Rules: no
-// script and nothing from outside; a Host that is not this machine's is refused (DNS rebinding), and what makes the
-// machine work is a POST from the page's own origin.
+// The console: the lab's pages on loopback. Rules: guard.ts says who may ask; only built files and the answers below are
+// served; whatever a page sends is bounded; and one replay or measurement runs at a time.
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
+import { GatewayError } from '../../errors.ts'
+import type { Observer as GatewayObserver } from '../../gateway/observer.ts'
 import { listenTcp, type ListenAddress, type Listener } from '../../transport/listener.ts'
-import type { LabResult } from '../model.ts'
-import { consolePage, type ConsoleFacts } from './page.ts'
+import { BUILT_PAGE, loadAssets, type Asset } from './assets.ts'
+import { Events } from './events.ts'
+import { refusal, SECURITY_HEADERS } from './guard.ts'
+import { CHOICES, checkOrder, isOrder } from './order.ts'
+import { Replays } from './replay.ts'
+import type { GatewayFacts, Welcome } from './wire.ts'
 
 export interface ConsoleOptions {
   readonly listen: ListenAddress
-  /** What the page says; asked for at each request. */
-  facts(): ConsoleFacts
-  /** Measures anew; called one at a time. */
-  measure(): Promise<LabResult>
+  /** What the page is told first; asked for when it connects. */
+  welcome(): Omit<Welcome, 'choices' | 'gateway'>
+  /** The gateway that runs beside, where one does; asked for once a second while a page is open. */
+  readonly gateway?: () => Promise<GatewayFacts>
+  /** Is told what the lab's own gateways do. */
+  readonly observer: GatewayObserver
+  /** Where the built page is. */
+  readonly assets?: string
 }
 
-const HEADERS = {
-  'content-security-policy':
-    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-  'x-content-type-options': 'nosniff',
-  // With `no-referrer` a browser says `Origin: null` in the page's own POST (Fetch standard, section 3.1).
-  'referrer-policy': 'same-origin',
-  'cache-control': 'no-store',
-}
-const LOCAL_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/
+const MAX_BODY_BYTES = 8192
+const IDLE_MS = 60_000
+const GATEWAY_EVERY_MS = 1000
+const YEAR_SECONDS = 31_536_000
 
-/** Errors: `address-in-use`, `listen-failed`. */
+/** Errors: `address-in-use`, `listen-failed`, `file-unusable` where the page has not been built. */
 export async function startConsole(options: ConsoleOptions): Promise<Listener> {
-  let measuring: Promise<LabResult> | undefined
-  let last: LabResult | undefined
-  const measure = (): Promise<LabResult> => {
-    measuring ??= options.measure().finally(() => (measuring = undefined))
-    return measuring
-  }
-  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const say = (status: number, body: string, more: Record<string, string> = {}): void => {
-      response.writeHead(status, { ...HEADERS, 'content-type': 'text/plain; charset=utf-8', ...more })
-      response.end(request.method === 'HEAD' ? undefined : body)
-    }
-    const { host = '', origin } = request.headers
-    if (!LOCAL_HOST.test(host)) return say(403, 'error: this page is for this machine alone\n')
-    if (request.url === '/measure' && request.method === 'POST') {
-      if (origin !== `http://${host}`) return say(403, 'error: this request is not from the page\n')
-      request.resume()
-      last = await measure()
-      response.writeHead(303, { ...HEADERS, location: '/#matrix' })
-      return void response.end()
-    }
-    if (request.method !== 'GET' && request.method !== 'HEAD')
-      return say(405, 'error: only GET\n', { allow: 'GET, HEAD' })
-    if (request.url === '/')
-      return say(200, consolePage(options.facts(), last), { 'content-type': 'text/html; charset=utf-8' })
-    if (request.url === '/matrix.json' && last !== undefined)
-      return say(200, JSON.stringify(last), { 'content-type': 'application/json' })
-    return say(404, 'error: there is nothing at this path\n')
-  }
-  const server = http.createServer((request, response) => {
-    answer(request, response).catch((thrown: unknown) => {
-      if (!response.headersSent) response.writeHead(500, HEADERS)
-      response.end(`error: the measurement failed: ${thrown instanceof Error ? thrown.message : 'unknown'}\n`)
-    })
-  })
-  return listenTcp(options.listen, (socket) => {
-    socket.setTimeout(60_000, () => socket.destroy())
+  const served = new ConsoleServer(options)
+  const server = http.createServer((request, response) => void served.answer(request, response))
+  const listener = await listenTcp(options.listen, (socket) => {
+    // Pages that listen to events are kept open by the beat of those.
+    socket.setTimeout(IDLE_MS, () => socket.destroy())
     server.emit('connection', socket)
   })
+  return {
+    ...listener,
+    close: async () => {
+      served.close()
+      server.closeAllConnections()
+      await listener.close()
+    },
+  }
+}
+
+class ConsoleServer {
+  #options: ConsoleOptions
+  #assets: ReadonlyMap<string, Asset>
+  #events = new Events()
+  #replays: Replays
+  #poll: NodeJS.Timeout | undefined
+
+  constructor(options: ConsoleOptions) {
+    this.#options = options
+    this.#assets = loadAssets(options.assets ?? BUILT_PAGE)
+    this.#replays = new Replays({
+      observer: options.observer,
+      tell: (event) => {
+        if (event.type === 'replay') this.#events.forget()
+        this.#events.send(event, true)
+      },
+    })
+    const { gateway } = options
+    if (gateway !== undefined)
+      this.#poll = setInterval(() => void this.#tellGateway(gateway), GATEWAY_EVERY_MS).unref()
+  }
+
+  close(): void {
+    clearInterval(this.#poll)
+    this.#events.close()
+  }
+
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      await this.#route(request, response)
+    } catch (thrown) {
+      const bad = thrown instanceof GatewayError && thrown.code === 'bad-request'
+      const text = bad ? thrown.message : 'the console failed'
+      if (response.headersSent) response.destroy()
+      else sayText(request, response, bad ? 400 : 500, text)
+    }
+  }
+
+  async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = 'GET', headers } = request
+    const path = request.url?.split('?')[0] ?? '/'
+    const acts = method !== 'GET' && method !== 'HEAD'
+    const refused = refusal(headers, acts)
+    if (refused !== undefined) return sayText(request, response, refused.status, refused.text)
+    if (acts) {
+      if (method === 'POST' && path === '/api/replay') return this.#replay(request, response)
+      if (method === 'POST') return sayText(request, response, 404, 'there is nothing at this path')
+      return sayText(request, response, 405, 'only GET and POST', { allow: 'GET, HEAD, POST' })
+    }
+    if (path === '/api/events') return this.#join(request, response)
+    const asset = this.#assets.get(path)
+    if (asset === undefined) return sayText(request, response, 404, 'there is nothing at this path')
+    sayAsset(request, response, asset)
+  }
+
+  #join(request: IncomingMessage, response: ServerResponse): void {
+    const welcome: Welcome = {
+      ...this.#options.welcome(),
+      choices: CHOICES,
+      gateway: this.#options.gateway !== undefined,
+    }
+    if (this.#events.join(response, SECURITY_HEADERS, { type: 'welcome', welcome })) return
+    sayText(request, response, 503, 'too many pages are open')
+  }
+
+  async #replay(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const checked = checkOrder(await readJson(request))
+    if (!isOrder(checked)) return sayJson(response, 422, checked)
+    const replay = this.#replays.start(checked)
+    if (replay === undefined) return sayJson(response, 409, { problem: 'busy' })
+    sayJson(response, 202, { replay })
+  }
+
+  async #tellGateway(gateway: () => Promise<GatewayFacts>): Promise<void> {
+    if (this.#events.listening > 0) this.#events.send({ type: 'gateway', gateway: await gateway() })
+  }
+}
+
+/** The body as JSON. Throws `bad-request` for what is too long or none. */
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > MAX_BODY_BYTES) throw new GatewayError('bad-request', { detail: 'the body is too long' })
+    chunks.push(chunk)
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  } catch (cause) {
+    throw new GatewayError('bad-request', { cause, detail: 'the body is not JSON' })
+  }
+}
+
+function sayJson(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, {
+    ...SECURITY_HEADERS,
+    'cache-control': 'no-store',
+    'content-type': 'application/json',
+  })
+  response.end(JSON.stringify(body))
+}
+
+function sayText(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  text: string,
+  more: Record<string, string> = {},
+): void {
+  response.writeHead(status, {
+    ...SECURITY_HEADERS,
+    'cache-control': 'no-store',
+    'content-type': 'text/plain; charset=utf-8',
+    // What is left of a body that nobody reads does not become the next request.
+    ...(request.complete ? {} : { connection: 'close' }),
+    ...more,
+  })
+  response.end(request.method === 'HEAD' ? undefined : `error: ${text}\n`)
+}
+
+function sayAsset(request: IncomingMessage, response: ServerResponse, asset: Asset): void {
+  const brotli = /\bbr\b/.test(request.headers['accept-encoding'] ?? '')
+  const headers = {
+    ...SECURITY_HEADERS,
+    'content-type': asset.type,
+    'cache-control': asset.immutable ? `max-age=${YEAR_SECONDS}, immutable` : 'no-cache',
+    etag: asset.etag,
+    vary: 'accept-encoding',
+  }
+  if (request.headers['if-none-match'] === asset.etag) {
+    response.writeHead(304, headers)
+    return void response.end()
+  }
+  const body = brotli ? asset.brotli : asset.body
+  response.writeHead(200, {
+    ...headers,
+    ...(brotli && { 'content-encoding': 'br' }),
+    'content-length': body.length,
+  })
+  response.end(request.method === 'HEAD' ? undefined : body)
 }

@@ -1,74 +1,14 @@
 // The console as a browser and a stranger's page meet it: who is answered at all, what only the page itself may do, and
-// that nothing on it can run.
-import http from 'node:http'
+// what is served.
 import { describe, expect, it } from 'vitest'
-import { startConsole } from '../../../src/lab/console/console.ts'
-import type { ConsoleFacts } from '../../../src/lab/console/page.ts'
-import type { LabResult } from '../../../src/lab/model.ts'
+import { EventReader } from '../../support/console-events.ts'
+import { ORDER, runConsole } from '../../support/console.ts'
+import { tempDir } from '../../support/temp-dir.ts'
 import { Wire } from '../../support/wire.ts'
-import { resultOf, runOf } from '../matrix/results.ts'
 
-const RESULT = resultOf(
-  'console',
-  runOf('tunnel', null, 'http', { access: 'CSS-SSC-', gateway: 'CCCCCCC-', destination: '--CCCCC-' }),
-)
-const FACTS: ConsoleFacts = {
-  addresses: [{ name: 'http', address: '127.0.0.1:3128' }],
-  tries: [{ what: 'plain HTTP proxy', command: 'curl -x http://127.0.0.1:3128 http://localhost:9000/' }],
-}
+const JSON_TYPE = { 'content-type': 'application/json' }
 
-interface Answer {
-  readonly status: number
-  readonly headers: http.IncomingHttpHeaders
-  readonly body: string
-}
-
-interface Running extends AsyncDisposable {
-  readonly host: string
-  ask(method: string, target: string, headers?: Record<string, string>): Promise<Answer>
-  readonly measured: () => number
-}
-
-async function start(
-  measure: () => Promise<LabResult> = async () => RESULT,
-  facts: ConsoleFacts = FACTS,
-): Promise<Running> {
-  let calls = 0
-  const listener = await startConsole({
-    listen: { host: '127.0.0.1', port: 0 },
-    facts: () => facts,
-    measure: () => {
-      calls += 1
-      return measure()
-    },
-  })
-  const { port } = listener.address
-  const host = `127.0.0.1:${port}`
-  return {
-    host,
-    measured: () => calls,
-    ask: (method, target, headers = {}) =>
-      new Promise((resolve, reject) => {
-        const request = http.request(
-          { host: '127.0.0.1', port, method, path: target, headers, agent: false },
-          (response) => {
-            let body = ''
-            response.setEncoding('utf8')
-            response.on('data', (text: string) => (body += text))
-            response.on('error', reject)
-            response.on('end', () =>
-              resolve({ status: response.statusCode ?? 0, headers: response.headers, body }),
-            )
-          },
-        )
-        request.on('error', reject)
-        request.end()
-      }),
-    [Symbol.asyncDispose]: () => listener.close(),
-  }
-}
-
-describe('the console', () => {
+describe('who is answered', () => {
   it.each([
     'sightline.example',
     '127.0.0.1.example.org',
@@ -77,21 +17,21 @@ describe('the console', () => {
     'localhost@x',
     'x:80',
   ])('refuses the Host %j with 403 and shows nothing, whatever is asked', async (host) => {
-    await using running = await start()
+    await using running = await runConsole()
     for (const [method, target] of [
       ['GET', '/'],
-      ['GET', '/matrix.json'],
-      ['POST', '/measure'],
+      ['GET', '/api/events'],
+      ['POST', '/api/replay'],
     ] as const) {
-      const { status, body } = await running.ask(method, target, { host, origin: `http://${host}` })
+      const headers = { host, origin: `http://${host}`, ...JSON_TYPE }
+      const { status, body } = await running.ask(method, target, headers, JSON.stringify(ORDER))
       expect([status, body]).toEqual([403, 'error: this page is for this machine alone\n'])
     }
-    expect(running.measured()).toBe(0)
   })
 
   it('refuses a request that names no Host', async () => {
-    await using running = await start()
-    const wire = await Wire.connect(Number(running.host.split(':')[1]))
+    await using running = await runConsole()
+    const wire = await Wire.connect(running.port)
     wire.send('GET / HTTP/1.0\r\n\r\n')
     await wire.ended()
     expect(wire.text).toMatch(/^HTTP\/1\.1 403 .*this machine alone\n$/s)
@@ -100,118 +40,136 @@ describe('the console', () => {
   it.each(['localhost', 'localhost:9900', '127.0.0.1:1', '[::1]:9900'])(
     'answers the Host %j',
     async (host) => {
-      await using running = await start()
+      await using running = await runConsole()
       expect((await running.ask('GET', '/', { host })).status).toBe(200)
     },
   )
 
+  it.each(['cross-site', 'same-site'])('lets no other page read: Sec-Fetch-Site %s is 403', async (site) => {
+    await using running = await runConsole()
+    expect((await running.ask('GET', '/', { 'sec-fetch-site': site })).status).toBe(403)
+    expect((await running.ask('GET', '/api/events', { 'sec-fetch-site': site })).status).toBe(403)
+    expect((await running.ask('GET', '/', { 'sec-fetch-site': 'none' })).status).toBe(200)
+  })
+})
+
+describe('what makes the machine work', () => {
   it.each([
     ['no Origin', {}],
     ['another origin', { origin: 'http://sightline.example' }],
     ['another port of this machine', { origin: 'http://127.0.0.1:1' }],
     ['https', { origin: 'https://HOST' }],
     ['the origin null of a sandboxed page', { origin: 'null' }],
-  ])('refuses to measure for a POST with %s', async (_, { origin }: { origin?: string }) => {
-    await using running = await start()
-    const headers: Record<string, string> =
-      origin === undefined ? {} : { origin: origin.replace('HOST', running.host) }
-    const { status, body } = await running.ask('POST', '/measure', headers)
+  ])('is refused to a POST with %s', async (_, { origin }: { origin?: string }) => {
+    await using running = await runConsole()
+    const headers = { ...JSON_TYPE, ...(origin && { origin: origin.replace('HOST', running.host) }) }
+    const { status, body } = await running.ask('POST', '/api/replay', headers, JSON.stringify(ORDER))
     expect([status, body]).toEqual([403, 'error: this request is not from the page\n'])
-    expect(running.measured()).toBe(0)
   })
 
-  it('does not measure for a GET', async () => {
-    await using running = await start()
-    expect((await running.ask('GET', '/measure')).status).toBe(404)
-    expect(running.measured()).toBe(0)
+  it.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x'])(
+    'is refused to a body of %s, which a form of another page can send',
+    async (type) => {
+      await using running = await runConsole()
+      const headers = { origin: `http://${running.host}`, 'content-type': type }
+      expect((await running.ask('POST', '/api/replay', headers, JSON.stringify(ORDER))).status).toBe(415)
+    },
+  )
+
+  it('is bounded: a body above 8 KiB, and one that is no order, are 400', async () => {
+    await using running = await runConsole()
+    const long = await running.post('/api/replay', { ...ORDER, message: 'x'.repeat(9000) })
+    expect([long.status, long.body]).toEqual([400, 'error: the body is too long\n'])
+    const headers = { origin: `http://${running.host}`, ...JSON_TYPE }
+    expect((await running.ask('POST', '/api/replay', headers, '{')).body).toBe(
+      'error: the body is not JSON\n',
+    )
+    expect((await running.post('/api/replay', [])).body).toBe('error: this is no order\n')
   })
 
-  it('measures for its own POST, then shows the cells, and gives them as JSON', async () => {
-    await using running = await start()
-    expect((await running.ask('GET', '/matrix.json')).status).toBe(404)
-    expect((await running.ask('GET', '/')).body).toContain('Not measured yet')
-    const posted = await running.ask('POST', '/measure', { origin: `http://${running.host}` })
-    expect([posted.status, posted.headers.location]).toEqual([303, '/#matrix'])
-    const { body } = await running.ask('GET', '/')
-    expect(body).toContain('<tr><th scope="row">content</th><td class="sealed">sealed</td></tr>')
-    expect(body).toContain('Every cell agrees with the truth table, and the controls passed (seed console).')
-    const json = await running.ask('GET', '/matrix.json')
-    expect(json.headers['content-type']).toBe('application/json')
-    expect(JSON.parse(json.body)).toEqual(RESULT)
-  })
-
-  it('measures once for two that ask at the same time', async () => {
-    const { promise, resolve } = Promise.withResolvers<LabResult>()
-    await using running = await start(() => promise)
-    const asked = [1, 2].map(() => running.ask('POST', '/measure', { origin: `http://${running.host}` }))
-    // The first has to be under way before its answer may come.
-    while (running.measured() === 0) await new Promise((next) => setImmediate(next))
-    await running.ask('GET', '/')
-    resolve(RESULT)
-    expect((await Promise.all(asked)).map(({ status }) => status)).toEqual([303, 303])
-    expect(running.measured()).toBe(1)
-  })
-
-  it('says when a measurement fails, and can measure again', async () => {
-    let fails = true
-    await using running = await start(async () => {
-      if (fails) throw new Error('no address')
-      return RESULT
-    })
+  it('is no GET, and nothing but what there is', async () => {
+    await using running = await runConsole()
+    expect((await running.ask('GET', '/api/replay')).status).toBe(404)
+    expect((await running.post('/api/other', ORDER)).status).toBe(404)
     const origin = `http://${running.host}`
-    const failed = await running.ask('POST', '/measure', { origin })
-    expect([failed.status, failed.body]).toEqual([500, 'error: the measurement failed: no address\n'])
-    fails = false
-    expect((await running.ask('POST', '/measure', { origin })).status).toBe(303)
+    const deleted = await running.ask('DELETE', '/', { origin, ...JSON_TYPE })
+    expect([deleted.status, deleted.headers.allow]).toEqual([405, 'GET, HEAD, POST'])
   })
+})
 
-  it('allows no script, no frame around it, no outside source, in every answer', async () => {
-    await using running = await start()
-    for (const [method, target, status] of [
-      ['GET', '/', 200],
-      ['GET', '/nothing', 404],
-      ['DELETE', '/', 405],
-      ['HEAD', '/', 200],
+describe('what is served', () => {
+  it('allows script and style from its own files alone, in every answer', async () => {
+    await using running = await runConsole()
+    for (const [target, status] of [
+      ['/', 200],
+      ['/nothing', 404],
+      ['/../package.json', 404],
+      ['/assets/..%2f..%2fmain.js', 404],
     ] as const) {
-      const answer = await running.ask(method, target)
+      const answer = await running.ask('GET', target)
       expect(answer.status).toBe(status)
       expect(answer.headers).toMatchObject({
-        'content-security-policy':
-          "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
         'x-content-type-options': 'nosniff',
-        'referrer-policy': 'same-origin',
-        'cache-control': 'no-store',
+        'cross-origin-resource-policy': 'same-origin',
+        'cross-origin-opener-policy': 'same-origin',
       })
-      if (status === 405) expect(answer.headers.allow).toBe('GET, HEAD')
-      if (method === 'HEAD') expect(answer.body).toBe('')
+      const policy = String(answer.headers['content-security-policy'])
+      expect(policy).toContain("default-src 'none'; script-src 'self'; style-src 'self'")
+      expect(policy).not.toMatch(/unsafe|\*|https?:/)
     }
   })
 
-  it('escapes what comes from elsewhere', async () => {
-    const evil = `<img src=x onerror="alert('1')">&`
-    const safe = '&lt;img src=x onerror=&quot;alert(&#39;1&#39;)&quot;&gt;&amp;'
-    const red: LabResult = {
-      ...RESULT,
-      seed: evil,
-      agreesWithTruthTable: false,
-      runs: RESULT.runs.map((run) => ({ ...run, findings: [`found ${evil}`] })),
+  it('the page refers to its own files alone, and these are kept by a browser', async () => {
+    await using running = await runConsole()
+    const { body, headers } = await running.ask('GET', '/')
+    expect(headers['cache-control']).toBe('no-cache')
+    const files = [...body.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, file = '']) => file)
+    expect(files).toHaveLength(3)
+    for (const file of files) {
+      expect(file).toMatch(/^\/assets\/[\w.-]+$/)
+      const answer = await running.ask('GET', file)
+      expect([answer.status, answer.headers['cache-control']]).toEqual([200, 'max-age=31536000, immutable'])
+      const again = await running.ask('GET', file, { 'if-none-match': String(answer.headers.etag) })
+      expect([again.status, again.body]).toEqual([304, ''])
     }
-    await using running = await start(async () => red, {
-      addresses: [{ name: evil, address: evil }],
-      tries: [{ what: evil, command: evil }],
-    })
-    await running.ask('POST', '/measure', { origin: `http://${running.host}` })
+    // No script or style in the HTML itself: the policy would not let it run.
+    expect(body).not.toMatch(/<script(?![^>]*src=)|<style|\son\w+=|style="/)
+  })
+
+  it('the first load is under 150 kB, compressed', async () => {
+    await using running = await runConsole()
     const { body } = await running.ask('GET', '/')
-    expect(body).not.toContain('<img')
-    expect(body.split(safe)).toHaveLength(7)
-    expect(body).toContain(`<li>tunnel, http: found ${safe}</li>`)
-    // Whatever was put in, the tags are the page's own, and none of them can act.
-    const tags = [...body.matchAll(/<([a-z0-9]+)([^>]*)>/g)]
-    expect(
-      tags.filter(
-        ([, name = '', attributes = '']) =>
-          /^(script|img|iframe|object|link|base)$/.test(name) || /\bon\w+=|\bsrc=/.test(attributes),
-      ),
-    ).toEqual([])
+    const files = ['/', ...[...body.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, file = '']) => file)]
+    const sizes = await Promise.all(
+      files.map(async (file) => {
+        const { headers } = await running.ask('GET', file, { 'accept-encoding': 'br' })
+        expect(headers['content-encoding']).toBe('br')
+        return Number(headers['content-length'])
+      }),
+    )
+    expect(Math.min(...sizes)).toBeGreaterThan(0)
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(150_000)
+  })
+
+  it('says what to do where the page has not been built', async () => {
+    await using directory = await tempDir()
+    await expect(runConsole({ assets: directory.path })).rejects.toMatchObject({
+      code: 'file-unusable',
+      hint: 'npm run build makes it (npm ci does so too)',
+    })
+  })
+})
+
+describe('events', () => {
+  it('begin with what runs here, for at most eight pages at once', async () => {
+    await using running = await runConsole({
+      welcome: () => ({ version: '9', addresses: [{ name: 'http', address: 'a' }], tries: [] }),
+    })
+    const readers = await Promise.all(Array.from({ length: 8 }, () => EventReader.open(running.port)))
+    const { welcome } = await (readers[0] as EventReader).event('welcome')
+    expect(welcome).toMatchObject({ version: '9', addresses: [{ name: 'http' }], gateway: false })
+    expect(welcome.choices).toContainEqual({ mode: 'socks-proxy', variant: 'socks5h' })
+    await expect(EventReader.open(running.port)).rejects.toThrow('503')
+    for (const reader of readers) reader[Symbol.dispose]()
   })
 })

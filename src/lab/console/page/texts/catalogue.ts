@@ -1,0 +1,87 @@
+// The shape of a catalogue of texts. Rule: numbers go through functions, so that each language forms its own plural.
+import type { CanaryField } from '../../../canary.ts'
+import type { CellValue, LabMode, Scheme } from '../../../model.ts'
+import type { Information, Observer } from '../../../../policy/exposure.ts'
+import type { OrderProblem } from '../../wire.ts'
+
+export const SECTIONS = ['watch', 'matrix', 'cost', 'gateway', 'lessons'] as const
+export type Section = (typeof SECTIONS)[number]
+export type Party = Observer | 'client'
+export type Theme = 'auto' | 'light' | 'dark'
+type Shown = Exclude<CellValue, 'not-measured'>
+
+export interface Catalogue {
+  /** In itself. */
+  readonly language: string
+  /** Shown where no native speaker has reviewed it yet; '' where one has. */
+  readonly notReviewed: string
+  readonly title: string
+  readonly tagline: string
+  readonly skip: string
+  readonly sections: Readonly<Record<Section, string>>
+  readonly sectionsLabel: string
+  readonly languageLabel: string
+  readonly themes: Readonly<Record<Theme, string>>
+  readonly offline: string
+  readonly modes: Readonly<Record<LabMode, string>>
+  readonly parties: Readonly<Record<Party, string>>
+  readonly partyIs: Readonly<Record<Party, string>>
+  readonly information: Readonly<Record<Information, string>>
+  readonly values: Readonly<Record<CellValue, string>>
+  readonly valueIs: Readonly<Record<CellValue, string>>
+  readonly form: {
+    readonly heading: string
+    readonly left: string
+    readonly right: string
+    readonly variant: string
+    readonly variants: Readonly<Record<'socks5' | 'socks5h', string>>
+    readonly scheme: string
+    readonly schemes: Readonly<Record<Scheme, string>>
+    readonly address: string
+    readonly message: string
+    readonly cookie: string
+    readonly password: string
+    readonly send: string
+    readonly sending: string
+    readonly again: string
+    readonly stop: string
+    readonly words: string
+  }
+  /** The lab's pages by the first label of their names. */
+  readonly pages: Readonly<Record<string, string>>
+  readonly sample: { readonly message: string; readonly cookie: string; readonly password: string }
+  readonly problems: Readonly<Record<OrderProblem['problem'] | 'busy' | 'failed', string>>
+  readonly line: {
+    readonly label: string
+    readonly open: string
+    readonly sealed: string
+    readonly nothing: string
+    readonly noGateway: string
+  }
+  readonly pane: {
+    readonly sees: (mode: string, party: string) => string
+    readonly knows: string
+    readonly waiting: string
+    readonly noParty: string
+    readonly verdict: Readonly<Record<CellValue, string>>
+    readonly red: string
+  }
+  readonly know: Readonly<Record<Information, Readonly<Record<Shown, string>>>>
+  readonly bytes: {
+    readonly heading: string
+    readonly text: string
+    readonly hex: string
+    readonly show: string
+    readonly up: string
+    readonly down: string
+    readonly passed: string
+    readonly opened: string
+    readonly sealed: (bytes: number) => string
+    readonly binary: (bytes: number) => string
+    readonly size: (bytes: number) => string
+    readonly cut: (bytes: number) => string
+    readonly more: string
+    readonly none: string
+  }
+  readonly words: Readonly<Record<CanaryField, string>>
+}
