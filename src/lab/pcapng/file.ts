@@ -32,7 +32,7 @@ const SOCKS_VERSIONS: ReadonlySet<number> = new Set([4, 5])
 /** The whole file. */
 export function encodeCapture(file: CaptureFile): Buffer {
   const { vantage, subject, connections, names, originMs, keylog } = file
-  const hints = decodeAs(connections)
+  const hints = decodeAs(connections, keylog !== undefined)
   const comment = [
     `${vantage}: ${subject}`,
     RECONSTRUCTED,
@@ -59,11 +59,16 @@ export function encodeCapture(file: CaptureFile): Buffer {
   ])
 }
 
-/** What to tell tshark of ports that have no usual protocol: `tcp.port==40123,socks`, each once. */
-export function decodeAs(connections: readonly CapturedConnection[]): string[] {
+/**
+ * What to tell tshark of ports that have no usual protocol: `tcp.port==40123,socks`, each once. Where it shall decrypt,
+ * nothing of SOCKS: its dissector takes both directions of the TLS inside for one (Wireshark 4.0), and left alone tshark
+ * finds that TLS by itself.
+ */
+export function decodeAs(connections: readonly CapturedConnection[], decrypt: boolean): string[] {
   const hints = connections.flatMap((connection) => {
     const protocol = protocolOf(connection)
-    return protocol === undefined ? [] : [`${connection.transport}.port==${connection.to.port},${protocol}`]
+    if (protocol === undefined || (decrypt && protocol === 'socks')) return []
+    return [`${connection.transport}.port==${connection.to.port},${protocol}`]
   })
   return [...new Set(hints)]
 }

@@ -18,8 +18,6 @@ export interface Packet {
   readonly isFirst: boolean
 }
 
-/** Made up, as is all of the sequence space: where each side's numbers begin. */
-const FIRST_SEQUENCE = { up: 1_000, down: 5_000 } as const
 /** RFC 9293 section 3.8.6.3: an acknowledgement for every second segment at the latest. */
 const SEGMENTS_UNACKNOWLEDGED = 2
 const NOTHING = Buffer.alloc(0)
@@ -48,12 +46,14 @@ class TcpConnection {
   readonly #connection: CapturedConnection
   readonly #segmentBytes: number
   readonly #packets: Packet[] = []
-  readonly #next: Record<Direction, number> = { ...FIRST_SEQUENCE }
+  readonly #next: Record<Direction, number>
   readonly #unacknowledged: Record<Direction, number> = { up: 0, down: 0 }
 
   constructor(connection: CapturedConnection) {
     this.#connection = connection
     this.#segmentBytes = segmentBytes(connection.from.address)
+    const { from, to } = connection
+    this.#next = { up: firstSequence(from.port, to.port), down: firstSequence(to.port, from.port) }
   }
 
   packets(): Packet[] {
@@ -122,6 +122,11 @@ function inOrder(frames: readonly Frame[], endings: readonly Ending[]): (Frame |
   )
   const events = [...frames, ...orderly].toSorted((one, two) => one.atMs - two.atMs)
   return reset === undefined ? events : [...events, { ...reset, atMs: Math.max(reset.atMs, last) }]
+}
+
+/** Made up, as is all of the sequence space; no two connections of a capture begin alike. */
+function firstSequence(own: number, peer: number): number {
+  return own * 0x10000 + peer
 }
 
 function other(direction: Direction): Direction {

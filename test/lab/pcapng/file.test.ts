@@ -141,10 +141,16 @@ describe('what tshark has to be told of ports', () => {
     ['tcp.port==4,http', tcp(4, 'CONNECT a:1 HTTP/1.1\r\n')],
     ['udp.port==5,dns', udp(5, dns.message({ questions: [dns.question(dns.name('a'))] }))],
   ])('%s', (hint, connection) => {
-    expect(decodeAs([connection, connection])).toEqual([hint])
+    expect(decodeAs([connection, connection], false)).toEqual([hint])
   })
 
   it('is nothing of what is not known', () => {
-    expect(decodeAs([tcp(1, 'SSH-2.0'), udp(2, Buffer.from('echo')), udp(3, Buffer.alloc(0))])).toEqual([])
+    const unknown = [tcp(1, 'SSH-2.0'), udp(2, Buffer.from('echo')), udp(3, Buffer.alloc(0))]
+    expect(decodeAs(unknown, false)).toEqual([])
+  })
+
+  it('leaves SOCKS out where it shall decrypt', () => {
+    const both = [tcp(1, '\u0005\u0001\u0000'), tcp(3, '\u0016\u0003\u0001')]
+    expect(decodeAs(both, true)).toEqual(['tcp.port==3,tls'])
   })
 })

@@ -55,16 +55,22 @@ describe('a TCP connection', () => {
       '<FA 0',
       '>A 0',
     ])
-    expect(segments.map(({ sequence, acknowledged }) => [sequence, acknowledged])).toEqual([
-      [1000, 0],
-      [5000, 1001],
-      [1001, 5001],
-      [1001, 5001],
-      [5001, 1101],
-      [1101, 5051],
-      [5051, 1102],
-      [5051, 1102],
-      [1102, 5052],
+    const first = { up: segments[0]?.sequence ?? 0, down: segments[1]?.sequence ?? 0 }
+    const relative = segments.map(({ from, sequence, acknowledged }) =>
+      from === CLIENT.address
+        ? [sequence - first.up, acknowledged - first.down]
+        : [sequence - first.down, acknowledged - first.up],
+    )
+    expect(relative).toEqual([
+      [0, -first.down],
+      [0, 1],
+      [1, 1],
+      [1, 1],
+      [1, 101],
+      [101, 51],
+      [51, 102],
+      [51, 102],
+      [102, 52],
     ])
   })
 
@@ -108,6 +114,14 @@ describe('a TCP connection', () => {
         ),
       ).slice(3),
     ).toEqual(['<PA 9', '>RA 0'])
+  })
+
+  it('goes on from 0 where the sequence numbers end', () => {
+    const from = { ...CLIENT, port: 65_535 }
+    const connection = connectionOf([['up', 100_000]], from, { ...SITE, port: 65_000 })
+    const segments = segmentsOf(connection)
+    expect(Math.min(...segments.map(({ sequence }) => sequence))).toBeLessThan(1_500)
+    expect(segments.every(({ checksumsHold }) => checksumsHold)).toBe(true)
   })
 
   it('that is still open has no end', () => {
@@ -253,11 +267,11 @@ function reassembled(segments: readonly ReadSegment[], direction: Direction): Bu
   const pieces: Buffer[] = []
   for (const segment of segments) {
     if (!isUp(segment)) {
-      if (segment.flags.includes('A')) expect(segment.acknowledged).toBe(next)
+      if (segment.flags.includes('A')) expect(segment.acknowledged).toBe(next % 2 ** 32)
       continue
     }
     if (segment === first) continue
-    expect(segment.sequence).toBe(next)
+    expect(segment.sequence).toBe(next % 2 ** 32)
     pieces.push(segment.payload)
     next += segment.payload.length + (/[SF]/.test(segment.flags) ? 1 : 0)
   }
