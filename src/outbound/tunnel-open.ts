@@ -9,6 +9,8 @@ import type { Dialled } from './outbound.ts'
 export interface OpenOptions {
   readonly signal: AbortSignal
   readonly withinMs: number
+  /** For a first byte from the gateway, whatever it says. */
+  readonly heardWithinMs: number
 }
 
 /**
@@ -18,7 +20,7 @@ export interface OpenOptions {
 export function openStream(
   connection: TunnelConnection,
   destination: Destination,
-  { signal, withinMs }: OpenOptions,
+  { signal, withinMs, heardWithinMs }: OpenOptions,
 ): Promise<Dialled> {
   return new Promise((resolve, reject) => {
     const stop = (error: GatewayError): void => {
@@ -28,7 +30,10 @@ export function openStream(
     }
     const cancelled = (): void => stop(new GatewayError('stream-cancelled', { side: 'client' }))
     const timer = setTimeout(() => stop(new GatewayError('dial-timeout', { side: 'upstream' })), withinMs)
-    const unwatch = connection.watch(() => stop(new GatewayError('tunnel-dead', { side: 'upstream' })))
+    const unwatch = connection.watch(
+      () => stop(new GatewayError('tunnel-dead', { side: 'upstream' })),
+      heardWithinMs,
+    )
     const settle = (): void => {
       clearTimeout(timer)
       signal.removeEventListener('abort', cancelled)

@@ -20,7 +20,7 @@ export function openTunnelUdp(
   connection: TunnelConnection,
   { signal }: Pick<UdpRequest, 'signal'>,
   events: UdpEvents,
-  withinMs: number,
+  { withinMs, heardWithinMs }: { readonly withinMs: number; readonly heardWithinMs: number },
 ): Promise<UdpOutbound> {
   return new Promise((resolve, reject) => {
     let answered = false
@@ -37,7 +37,10 @@ export function openTunnelUdp(
     }
     const cancelled = (): void => stop(new GatewayError('stream-cancelled', { side: 'client' }))
     const timer = setTimeout(() => stop(new GatewayError('dial-timeout', { side: 'upstream' })), withinMs)
-    const unwatch = connection.watch(() => stop(new GatewayError('tunnel-dead', { side: 'upstream' })))
+    const unwatch = connection.watch(
+      () => stop(new GatewayError('tunnel-dead', { side: 'upstream' })),
+      heardWithinMs,
+    )
     let datagrams: StreamDatagrams
     try {
       datagrams = new StreamDatagrams(connection.session.open('udp', NOWHERE, NO_EVENTS), {

@@ -40,6 +40,11 @@ const WAIT_FOR_TUNNEL_MS = 2_500
 const HEARD_WITHIN_MS = 4_500
 const MOST_TRIES = 3
 
+interface AskTimes {
+  readonly withinMs: number
+  readonly heardWithinMs: number
+}
+
 export class TunnelOutbound implements Outbound {
   #options: TunnelOutboundOptions
   #places: Place[] = []
@@ -68,15 +73,11 @@ export class TunnelOutbound implements Outbound {
   }
 
   dial({ destination, signal }: DialRequest): Promise<Dialled> {
-    return this.#ask(signal, (connection, withinMs) =>
-      openStream(connection, destination, { signal, withinMs }),
-    )
+    return this.#ask(signal, (connection, times) => openStream(connection, destination, { signal, ...times }))
   }
 
   openUdp(request: UdpRequest, events: UdpEvents): Promise<UdpOutbound> {
-    return this.#ask(request.signal, (connection, withinMs) =>
-      openTunnelUdp(connection, request, events, withinMs),
-    )
+    return this.#ask(request.signal, (connection, times) => openTunnelUdp(connection, request, events, times))
   }
 
   /** Uses another certificate from the next connection on; one that was refused is tried again at once. */
@@ -126,14 +127,17 @@ export class TunnelOutbound implements Outbound {
   /** Asks on the best connection. What goes away while it is asked has sent nothing on: then another one is asked. */
   async #ask<T>(
     signal: AbortSignal,
-    ask: (connection: TunnelConnection, withinMs: number) => Promise<T>,
+    ask: (connection: TunnelConnection, times: AskTimes) => Promise<T>,
   ): Promise<T> {
     const startedMs = performance.now()
     for (let tries = 1; ; tries += 1) {
       const connection = await this.#connection(signal, startedMs)
       const passedMs = performance.now() - startedMs
       try {
-        return await ask(connection, this.#options.dialMs - passedMs)
+        return await ask(connection, {
+          withinMs: this.#options.dialMs - passedMs,
+          heardWithinMs: HEARD_WITHIN_MS - passedMs,
+        })
       } catch (thrown) {
         const isAway = connection.silent || connection.closed || connection.session.draining
         if (!isAway || signal.aborted) throw thrown
@@ -195,6 +199,10 @@ export class TunnelOutbound implements Outbound {
 
   #changed(): void {
     if (this.#destroyed) return
+    // What has silenced one connection has most likely silenced them all.
+    if (this.#places.some(({ live }) => live?.connection.silent)) {
+      for (const { live } of this.#places) if (live?.connection.silent === false) live.connection.probe()
+    }
     this.#tell()
     this.#wake()
   }

@@ -16,7 +16,7 @@ const PING_AFTER_SILENCE_MS = 5_000
 /** A ping unanswered for so long, and nothing else heard: the peer may be away, and new streams had better wait. */
 const SILENT_AFTER_MS = 2_000
 /** What an answer may take before the peer is asked whether it is there at all. */
-const PATIENCE_MS = 1_500
+const PATIENCE_MS = 1_000
 /** Life is noticed up to a tick late, and so is its end: the last byte is then at most 15 s ago. */
 const DEAD_AFTER_SILENCE_MS = 13_000
 const CLOSE_TIMEOUT_MS = 2_000
@@ -108,22 +108,30 @@ export class TunnelConnection {
   }
 
   /**
-   * For whoever waits for the peer's answer: calls `unheard` where the peer turns silent. A peer from which not one byte
-   * comes for 1.5 s is asked for a sign of life, which it has 2 s for. Gives what ends the watch.
+   * For whoever waits for the peer's answer: calls `unheard` where the peer turns silent. While somebody waits, a peer from
+   * which not one byte comes for a second is probed, and from which none comes within `withinMs` is not waited for
+   * longer. Gives what ends the watch.
    */
-  watch(unheard: () => void): () => void {
-    const heardBytes = this.#socket.bytesRead
-    const timer = setTimeout(() => {
-      if (this.#socket.bytesRead === heardBytes) this.#askForLife()
+  watch(unheard: () => void, withinMs: number): () => void {
+    const bytesAtFirst = this.#socket.bytesRead
+    let heardBytes = bytesAtFirst
+    const deadline = setTimeout(() => {
+      if (this.#socket.bytesRead === bytesAtFirst) unheard()
+    }, withinMs).unref()
+    const timer = setInterval(() => {
+      if (this.#socket.bytesRead === heardBytes) this.probe()
+      heardBytes = this.#socket.bytesRead
     }, PATIENCE_MS).unref()
     this.#watching.add(unheard)
     return () => {
-      clearTimeout(timer)
+      clearInterval(timer)
+      clearTimeout(deadline)
       this.#watching.delete(unheard)
     }
   }
 
-  #askForLife(): void {
+  /** Asks for a sign of life: a peer that gives none within 2 s is silent. */
+  probe(): void {
     if (this.#closed || this.#probe !== undefined) return
     const heardBytes = this.#socket.bytesRead
     this.#ping()
@@ -208,7 +216,7 @@ export class TunnelConnection {
       this.#lastBytesRead = this.#socket.bytesRead
       this.#lastLifeMs = nowMs
       // A machine that slept wakes up on another network as often as not.
-      if (stoodStill) return this.#askForLife()
+      if (stoodStill) return this.probe()
       if (this.#silent) this.#setSilent(false)
       return
     }

@@ -35,9 +35,16 @@ export function sightline(args: readonly string[], options: RunOptions = {}): Pr
   return run(process.execPath, [MAIN, ...args], options)
 }
 
-/** Starts a command that stays, and waits for `ready`. Rejects with its standard error where it ends before. */
-export async function startSightline(args: readonly string[]): Promise<SightlineProcess> {
-  const child = start(process.execPath, [MAIN, ...args], { env: plainEnvironment() })
+/**
+ * Starts a command that stays, and waits for `ready`. Rejects with its standard error where it ends before. `before`: words
+ * that become the command in the end, as `ip netns exec NAME` does.
+ */
+export async function startSightline(
+  args: readonly string[],
+  before: readonly string[] = [],
+): Promise<SightlineProcess> {
+  const [program = '', ...words] = [...before, process.execPath, MAIN, ...args]
+  const child = start(program, words, { env: plainEnvironment() })
   child.stdin?.end()
   const out = new Lines(child.stdout)
   const err = new Lines(child.stderr)
@@ -82,9 +89,13 @@ export async function startSightline(args: readonly string[]): Promise<Sightline
 }
 
 /** Writes `config` (JSON is YAML) to `file` and serves it. */
-export async function serve(file: string, config: ConfigInput): Promise<SightlineProcess> {
+export async function serve(
+  file: string,
+  config: ConfigInput,
+  before: readonly string[] = [],
+): Promise<SightlineProcess> {
   await writeFile(file, JSON.stringify({ admin: { listen: '127.0.0.1:0' }, ...config }))
-  return startSightline(['serve', '--config', file])
+  return startSightline(['serve', '--config', file], before)
 }
 
 /** GET on loopback: status and body. */
@@ -101,7 +112,7 @@ export function get(port: number, target: string): Promise<{ status: number; bod
   })
 }
 
-class Lines {
+export class Lines {
   readonly all: string[] = []
   #rest = ''
   #waiting = new Set<() => void>()

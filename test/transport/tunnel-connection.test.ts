@@ -220,7 +220,7 @@ describe('liveness', () => {
     await tick()
     peerSocket.pause()
     const unheard: string[] = []
-    onTestFinished(connection.watch(() => unheard.push('told')))
+    onTestFinished(connection.watch(() => unheard.push('told'), 60_000))
     for (let count = 0; count < 9; count += 1) await tick()
     expect([silences, unheard, connection.silent]).toEqual([[true], ['told'], true])
     peerSocket.resume()
