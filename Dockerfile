@@ -1,5 +1,5 @@
 # The gateway as an image: `sightline serve` as user 1000, without compiler, development packages or any key.
-# Mount a config at /etc/sightline/gateway.yaml with what it names; config/container.yaml is an example.
+# It serves /etc/sightline/gateway.yaml, which is config/container.yaml unless another file is mounted over it.
 
 FROM docker.io/library/node:24-bookworm-slim AS build
 WORKDIR /app
@@ -14,24 +14,31 @@ FROM docker.io/library/node:24-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --omit=optional --ignore-scripts
+# A directory with the right owner: an empty volume that is mounted over it takes that from here.
+RUN mkdir -p etc/certs
 
 FROM docker.io/library/node:24-bookworm-slim
+ARG REVISION=unknown
 LABEL org.opencontainers.image.title="sightline" \
       org.opencontainers.image.description="A plain proxy and an encrypted tunnel in one program, which shows from captured bytes who can read what in each" \
       org.opencontainers.image.version="0.1.0" \
-      org.opencontainers.image.licenses="Apache-2.0"
-ENV NODE_ENV=production
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.base.name="docker.io/library/node:24-bookworm-slim"
+ENV NODE_ENV=production SIGHTLINE_CONFIG=/etc/sightline/gateway.yaml
 WORKDIR /app
 COPY --from=packages /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY package.json LICENSE ./
-# 3128 HTTP proxy, 1080 SOCKS proxy, 3129 encrypted proxy, 8443 tunnel, 9901 admin: config/container.yaml listens on them.
+COPY config/container.yaml /etc/sightline/gateway.yaml
+COPY --from=packages --chown=1000:1000 /app/etc/certs /etc/sightline/certs
+# 3128 HTTP proxy, 1080 SOCKS proxy, 3129 encrypted proxy, 8443 tunnel, 9901 admin.
 EXPOSE 3128 1080 3129 8443 9901
 USER 1000:1000
-# SIGTERM drains; `docker stop` waits for ten seconds, and so does a gateway's drainTimeoutMs.
+# SIGTERM drains; an engine waits for ten seconds before it kills, and the config stays below that.
 STOPSIGNAL SIGTERM
 # Asks the admin listener of the same config. Exec form: nothing here needs a shell.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
-  CMD ["node", "/app/dist/main.js", "health", "--config", "/etc/sightline/gateway.yaml"]
+  CMD ["node", "/app/dist/main.js", "health"]
 ENTRYPOINT ["node", "/app/dist/main.js"]
-CMD ["serve", "--config", "/etc/sightline/gateway.yaml"]
+CMD ["serve"]

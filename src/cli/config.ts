@@ -8,10 +8,10 @@ import { parseEgressRules } from '../policy/egress.ts'
 import { fail, usage } from './failure.ts'
 import type { CliIo } from './io.ts'
 
-const HELP = `usage: sightline config check FILE
+const HELP = `usage: sightline config check [FILE]
        sightline config schema
 
-  check    reads FILE and everything that it names, and says what is wrong with it
+  check    reads FILE (default $SIGHTLINE_CONFIG) and everything that it names, and says what is wrong with it
   schema   prints a JSON Schema: editors complete and check config files with it
 
 examples:
@@ -25,20 +25,21 @@ export async function configCommand(args: string[], io: CliIo): Promise<number> 
   } catch (thrown) {
     return usage(io, (thrown as Error).message, 'config')
   }
-  const [verb, file, ...more] = parsed.positionals
+  const [verb, named, ...more] = parsed.positionals
   if (parsed.values.help === true) {
     io.out(HELP)
     return 0
   }
-  if (verb === 'schema' && file === undefined) {
+  if (verb === 'schema' && named === undefined) {
     io.out(JSON.stringify(configJsonSchema(), null, 2))
     return 0
   }
+  const file = named ?? io.env['SIGHTLINE_CONFIG']
   if (verb !== 'check' || file === undefined || more.length > 0) {
     return usage(io, 'say what to do: config check FILE, or config schema', 'config')
   }
   try {
-    const config = loadConfig(file)
+    const config = loadConfig(file, io.env)
     checkFiles(config)
     io.out(
       `ok: ${file}: ${config.inbounds.map(({ type, tls, listen }) => `${type}${tls ? '+tls' : ''} ${listen}`).join(', ')}`,

@@ -31,7 +31,7 @@ export async function healthCommand(args: string[], io: CliIo): Promise<number> 
   }
   try {
     const file = values.config ?? io.env['SIGHTLINE_CONFIG']
-    const admin = file === undefined ? configSchema.shape.admin.parse({}) : loadConfig(file).admin
+    const admin = file === undefined ? configSchema.shape.admin.parse({}) : loadConfig(file, io.env).admin
     const where = parseListenAddress(admin.listen)
     if (where === undefined)
       throw new GatewayError('config-invalid', { detail: 'admin.listen is no address' })

@@ -1,16 +1,21 @@
 // sightline serve: any role that a config file describes.
 import { parseArgs } from 'node:util'
 import { loadConfig } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
 import { fail, usage } from './failure.ts'
 import type { ServiceIo } from './io.ts'
+import { provideFiles } from './needed-files.ts'
 import { runService } from './service.ts'
 
 const HELP = `usage: sightline serve --config FILE [--json]
 
   runs the proxies and tunnels that FILE describes, until SIGTERM
 
-  --config FILE   the configuration; config/gateway.yaml is a commented example
+  --config FILE   the configuration; config/gateway.yaml is a commented example; default $SIGHTLINE_CONFIG
   --json          one JSON object a line on standard output
+
+  \${NAME} and \${NAME:-default} in FILE stand for what the environment holds; with SIGHTLINE_DEV_PKI=1
+  certificates that are missing are made, for development
 
 signals: SIGHUP reads FILE and all that it names again, ends no connection for it, and changes nothing
 where something is wrong; SIGTERM serves on for drainDelayMs, not ready any more, then lets open
@@ -41,11 +46,10 @@ export async function serveCommand(args: string[], io: ServiceIo): Promise<numbe
   const file = values.config ?? io.env['SIGHTLINE_CONFIG']
   if (file === undefined) return usage(io, 'no config file given: add --config FILE', 'serve')
   try {
-    const config = loadConfig(file)
-    return await runService(
-      { config, reread: () => loadConfig(file), admin: true, json: values.json === true },
-      io,
-    )
+    const load = (): Config => loadConfig(file, io.env)
+    const config = load()
+    await provideFiles(config, io)
+    return await runService({ config, reread: load, admin: true, json: values.json === true }, io)
   } catch (thrown) {
     return fail(io, thrown)
   }

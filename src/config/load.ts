@@ -1,21 +1,29 @@
-// Reads a config file: YAML, then the schema, then the files that it names. Rules: an error names the file, the
+// Reads a config file: YAML, then the environment, then the schema. Rules: an error names the file, the
 // path in it, the value (never a secret) and the mend; paths in a file are relative to that file.
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseDocument, type Document } from 'yaml'
 import type { z } from 'zod'
 import { GatewayError } from '../errors.ts'
+import { putEnvironment, type Environment } from './environment.ts'
 import { withoutUserinfo } from './proxy-url.ts'
 import { configSchema, type Config } from './schema.ts'
 
-/** Parses the text of a config file. `file` names it in errors. Errors: `config-invalid`. */
-export function parseConfig(text: string, file: string): Config {
+/** Parses the text of a config file, with `env` in it. `file` names it in errors. Errors: `config-invalid`. */
+export function parseConfig(text: string, file: string, env: Environment = {}): Config {
   const document = parseDocument(text, { prettyErrors: true, stringKeys: true })
   const [syntax] = document.errors
   if (syntax !== undefined) {
     throw new GatewayError('config-invalid', {
       detail: `${file}: ${firstLine(syntax.message)}`,
       hint: 'mend the YAML there',
+    })
+  }
+  const unset = putEnvironment(document, env)
+  if (unset.length > 0) {
+    throw new GatewayError('config-invalid', {
+      detail: `${file}: ${unset.join('\n  ')}`,
+      hint: 'the environment of this process must hold what the file asks of it',
     })
   }
   const value = plainValue(document, file) ?? {}
@@ -42,8 +50,8 @@ function plainValue(document: Document, file: string): unknown {
 }
 
 /** Reads and checks a config file; every path in it becomes absolute. Errors: `config-invalid`, `file-unusable`. */
-export function loadConfig(file: string): Config {
-  const config = parseConfig(readText(file, 'config file'), file)
+export function loadConfig(file: string, env: Environment = {}): Config {
+  const config = parseConfig(readText(file, 'config file'), file, env)
   return withAbsolutePaths(config, path.dirname(path.resolve(file)))
 }
 

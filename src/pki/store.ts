@@ -201,13 +201,14 @@ export async function bundle(dir: string, name: string, password: string): Promi
 
 /**
  * Makes what `sightline up` needs and is not there: an authority, the servers `gateway` and `origin` on
- * loopback, the client `client`. Renews those of them that end within a day, and a revocation list likewise;
+ * loopback and for `hosts`, the client `client`. Renews those of them that end within a day, and a revocation list likewise;
  * leaves revoked ones revoked. Returns the files' names that were made, in order.
  */
 export async function ensureDevelopmentPki(
   dir: string,
-  options: StoreOptions = {},
+  options: StoreOptions & { readonly hosts?: readonly string[] } = {},
 ): Promise<{ made: string[] }> {
+  const hosts = [...new Set([...DEVELOPMENT_HOSTS, ...(options.hosts ?? [])])]
   await makeDirectory(dir)
   return exclusively(dir, options, async (now, open) => {
     const made: string[] = []
@@ -216,9 +217,9 @@ export async function ensureDevelopmentPki(
       made.push('ca.crt', 'ca.crl')
     }
     const wanted = [
-      { name: 'gateway', kind: 'server', hosts: DEVELOPMENT_HOSTS },
+      { name: 'gateway', kind: 'server', hosts },
       { name: 'client', kind: 'client', hosts: [] },
-      { name: 'origin', kind: 'server', hosts: DEVELOPMENT_HOSTS },
+      { name: 'origin', kind: 'server', hosts },
     ] as const
     for (const leaf of wanted) {
       const index = await readIndex(dir)
