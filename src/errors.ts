@@ -76,6 +76,7 @@ export const ERROR_ANSWERS = {
   'upstream-unavailable':       { http: 502, socks5: 0x01, mux: 56, level: 'warn',  text: 'the upstream proxy cannot be reached, or did not answer as one' },
   'upstream-auth-failed':       { http: 502, socks5: 0x01, mux: 57, level: 'error', text: 'the upstream proxy does not accept this gateway\'s credentials' },
   'upstream-untrusted':         { http: 502, socks5: 0x01, mux: 58, level: 'error', text: 'the upstream proxy\'s certificate does not verify' },
+  'user-removed':               { http: 403, socks5: 0x02, mux: 80, level: 'info',  text: 'this user has been removed, or has another password now' },
   'internal-error':             { http: 500, socks5: 0x01, mux: 255, level: 'error', text: 'the gateway failed; its log has the reference' },
 } as const satisfies Record<string, ErrorAnswer>
 

@@ -167,7 +167,8 @@ class StateReport {
       const { protocol, cipher, group } = state.facts
       return this.#io.out(`tunnel up: ${protocol}, ${cipher}, key exchange ${group}`)
     }
-    const again = state.state === 'down' ? 'trying again' : 'waiting for a new certificate (SIGHUP reads it)'
+    const again =
+      state.state === 'down' ? 'trying again' : 'waiting for a new certificate, which is read by itself'
     this.#io.err(`tunnel ${state.state}: ${describe(error)}; ${again}`)
   }
 

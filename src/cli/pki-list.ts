@@ -42,6 +42,6 @@ export function listWarnings(dir: string, entries: readonly Listed[], listIsCurr
   ]
 }
 
-function inDays(days: number): string {
+export function inDays(days: number): string {
   return days === 0 ? 'within a day' : `in ${days} ${days === 1 ? 'day' : 'days'}`
 }

@@ -17,6 +17,8 @@ const HELP = `usage: sightline serve --config FILE [--json]
   \${NAME} and \${NAME:-default} in FILE stand for what the environment holds; with SIGHTLINE_DEV_PKI=1
   certificates that are missing are made, for development
 
+certificates, revocation lists and users are read again by themselves when their files change
+
 signals: SIGHUP reads FILE and all that it names again, ends no connection for it, and changes nothing
 where something is wrong; SIGTERM serves on for drainDelayMs, not ready any more, then lets open
 connections finish; a second SIGTERM stops at once

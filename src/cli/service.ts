@@ -113,6 +113,10 @@ export async function runService(options: ServiceOptions, io: ServiceIo): Promis
       config,
       observer: joinObservers(metrics.observer, log.observer),
       otherListeners: () => (admin === undefined ? hidden : [...hidden, admin.address]),
+      onFilesRefused: (error) => {
+        fail(io, error)
+        io.err('hint: what was read before goes on')
+      },
       ...(options.onTunnelState && { onTunnelState: options.onTunnelState }),
     })
     await options.started?.(gateway)

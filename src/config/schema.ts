@@ -100,10 +100,6 @@ const dnsServer = z.string().refine(isDnsServer, {
 const dnsSchema = z
   .strictObject({
     servers: z.array(dnsServer).min(1).optional().describe('DNS servers to ask; default those of the system'),
-    localAddress: z
-      .union([z.ipv4(), z.ipv6()])
-      .optional()
-      .describe('Address of this machine to ask from; default what leads to the server'),
     timeoutMs: milliseconds.default(5_000).describe('One look-up, all tries together'),
     cacheEntries: z
       .int()
@@ -216,6 +212,12 @@ export const configSchema = z
       .max(3_600_000)
       .default(0)
       .describe('How long it serves on after SIGTERM, not ready any more, so that balancers notice'),
+    watchFiles: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Certificates, revocation lists and users are read again by themselves when their files change',
+      ),
     drainTimeoutMs: milliseconds.default(10_000).describe('What open connections get after that'),
   })
   .superRefine((config, context) => {

@@ -6,6 +6,7 @@ import { GatewayError } from '../errors.ts'
 import type { TunnelAccess } from '../outbound/tunnel-dial.ts'
 import type { UpstreamServer } from '../outbound/upstream-ask.ts'
 import { ClientTrust } from '../pki/judge.ts'
+import { readRevocationLists } from '../pki/revocation-list-reader.ts'
 import { checkCredentials, type ServerCredentials } from '../transport/tls-server.ts'
 
 type TlsConfig = NonNullable<InboundConfig['tls']>
@@ -16,7 +17,7 @@ export function readServerCredentials(tls: TlsConfig): ServerCredentials {
 }
 
 /** What a listener shows: a certificate and its key, held against each other. */
-function readServerCertificate(tls: TlsConfig): Pick<ServerCredentials, 'certificate' | 'key'> {
+export function readServerCertificate(tls: TlsConfig): Pick<ServerCredentials, 'certificate' | 'key'> {
   const certificate = readText(tls.certificate, 'tls.certificate')
   const key = readText(tls.key, 'tls.key')
   inFile(`${tls.certificate} and ${tls.key}`, () => checkCredentials({ certificate, key }))
@@ -24,7 +25,7 @@ function readServerCertificate(tls: TlsConfig): Pick<ServerCredentials, 'certifi
 }
 
 /** What a listener judges clients by; nothing where it asks for no certificate. */
-function readClientTrust(tls: TlsConfig): Pick<ServerCredentials, 'clientAuthority' | 'clientTrust'> {
+export function readClientTrust(tls: TlsConfig): Pick<ServerCredentials, 'clientAuthority' | 'clientTrust'> {
   if (tls.clientAuthority === undefined) return {}
   const clientAuthority = readText(tls.clientAuthority, 'tls.clientAuthority')
   const revocationList = readRevocationList(tls)
@@ -43,14 +44,24 @@ function readRevocationList({ revocationList }: TlsConfig): Uint8Array | undefin
   return revocationList === undefined ? undefined : readBytes(revocationList, 'tls.revocationList')
 }
 
+/** Whether the list alone can be read, whatever is wrong beside it. */
+export function canReadRevocationList(tls: TlsConfig): boolean {
+  try {
+    const list = readRevocationList(tls)
+    return list === undefined || readRevocationLists(list).length > 0
+  } catch {
+    return false
+  }
+}
+
 /** What a tunnel client shows and trusts, and the proxy that it goes through. Errors: `config-invalid`, `file-unusable`. */
 export function readTunnelAccess(outbound: TunnelOutboundConfig): TunnelAccess {
+  const certificate = outbound.certificate && readText(outbound.certificate, 'certificate')
+  const key = outbound.key && readText(outbound.key, 'key')
+  if (certificate && key)
+    inFile(`${outbound.certificate} and ${outbound.key}`, () => checkCredentials({ certificate, key }))
   return {
-    credentials: {
-      authority: readText(outbound.authority, 'authority'),
-      certificate: outbound.certificate && readText(outbound.certificate, 'certificate'),
-      key: outbound.key && readText(outbound.key, 'key'),
-    },
+    credentials: { authority: readText(outbound.authority, 'authority'), certificate, key },
     proxy: outbound.proxy && readUpstreamServer({ type: 'http', ...outbound.proxy }),
   }
 }

@@ -16,14 +16,17 @@ import { namesFrom, type Names, type Resolve } from '../transport/resolve.ts'
 import { ageMs } from '../transport/source.ts'
 import { Admission } from './admission.ts'
 import { readServerCredentials } from './credentials.ts'
+import { EndReport } from './end-report.ts'
 import { EgressGuard } from './egress-guard.ts'
+import { FileWatch, lookAtAll, type Watched, type WatchedPart } from './file-watch.ts'
 import { Inbounds } from './inbounds.ts'
 import type { LabHooks } from './lab-hooks.ts'
 import { IdentityLimits } from './limits.ts'
 import type { GatewayState, Observer } from './observer.ts'
-import { Outbounds } from './outbounds.ts'
+import { filesOfOutbound, Outbounds } from './outbounds.ts'
 import { Requests } from './requests.ts'
 import { UsersFiles } from './users-files.ts'
+import type { Users } from './users.ts'
 import { SignIns } from './users-sign-in.ts'
 
 export interface GatewayOptions {
@@ -32,6 +35,8 @@ export interface GatewayOptions {
   readonly resolve?: Resolve
   /** Told of each tunnel's state, for a person to read; counts and logs go to the observer. */
   readonly onTunnelState?: (state: TunnelState) => void
+  /** Told why files that had changed were not taken, for a person to read; counts and logs go to the observer. */
+  readonly onFilesRefused?: (error: GatewayError) => void
   /** Addresses of this process that are not inbounds (admin, console): never to be reached through it. */
   readonly otherListeners?: () => readonly BoundAddress[]
   /** The lab's hooks. `serve`, `connect` and `up` set none of them. */
@@ -49,6 +54,8 @@ export class Gateway {
   #inbounds: Inbounds
   #users = UsersFiles.read([])
   #signIns = new SignIns()
+  #files: FileWatch
+  #ends: EndReport
   #admission: Admission
   #identities: IdentityLimits
   #requests: Requests
@@ -68,6 +75,8 @@ export class Gateway {
         ...(otherListeners?.() ?? []),
       ],
     })
+    this.#files = new FileWatch((part, error) => this.#reread(part, error))
+    this.#ends = new EndReport(observer, () => this.#files.parts.flatMap((part) => part.ends?.() ?? []))
     this.#names = this.#newNames(config)
     const nowMs = (): number => performance.now()
     this.#admission = new Admission(config.limits, nowMs)
@@ -171,7 +180,8 @@ export class Gateway {
     this.#inbounds.destroy()
     this.#outbounds.destroy()
     this.#names.destroy()
-    this.#users.close()
+    this.#files.close()
+    this.#ends.close()
   }
 
   #enter(state: GatewayState): void {
@@ -182,6 +192,7 @@ export class Gateway {
   /** First all that can fail, then what cannot. */
   async #adopt(config: Config): Promise<void> {
     const policies = parseEgressRules(config.egress)
+    const looks = lookAtAll(filesOf(config))
     const users = UsersFiles.read(usersFilesOf(config))
     const outbounds = this.#outbounds.prepare(config)
     let inbounds
@@ -199,11 +210,14 @@ export class Gateway {
     this.#names = this.#newNames(config)
     this.#requests.config = config
     this.#egress.policies = policies
-    this.#watchUsers(users)
+    this.#replaceUsers(users)
     this.#admission.reload(config.limits)
     this.#identities.reload(config.limits)
     outbounds.commit()
     inbounds.commit()
+    const parts = [...this.#watchedUsers(), ...this.#inbounds.watched, ...this.#outbounds.watched]
+    this.#files.watch(parts, config.watchFiles ? looks : undefined)
+    this.#ends.look()
     await this.#outbounds.start()
   }
 
@@ -240,15 +254,18 @@ export class Gateway {
   #context(inbound: InboundConfig, limits: Config['limits']): InboundContext {
     const usersFile = inbound.auth?.users
     return {
-      serve: (request) => this.#requests.serve(request, inbound.outbound),
-      again: (request) => this.#requests.again(request, inbound.outbound),
-      associate: (request) => this.#requests.associate(request, inbound.outbound),
+      serve: (request) => this.#requests.serve(request, inbound),
+      again: (request) => this.#requests.again(request, inbound),
+      associate: (request) => this.#requests.associate(request, inbound),
       udpPorts: inbound.udp && parsePortRange(inbound.udp.ports),
       limits,
       requiresPassword: usersFile !== undefined,
       authenticate: async (name, password, address) => {
         const users = usersFile === undefined ? undefined : this.#users.get(usersFile)
-        return users && this.#signIns.authenticate(users, { name, password, address })
+        if (usersFile === undefined || users === undefined) return undefined
+        const identity = await this.#signIns.authenticate(users, { name, password, address })
+        // The check takes its time, in which the user may have been removed.
+        return this.#users.hasLost(usersFile, name, users) ? undefined : identity
       },
       settings: () => this.#settingsOf(inbound),
       newReference,
@@ -284,11 +301,34 @@ export class Gateway {
     return undefined
   }
 
-  /** Takes the place of the users files that were read before. */
-  #watchUsers(users: UsersFiles): void {
-    this.#users.close()
+  /** Who is not known any more loses what is open. */
+  #replaceUsers(users: UsersFiles): void {
+    const before = this.#users
     this.#users = users
-    users.watch((outcome) => this.#observer.reloaded(outcome))
+    for (const file of before.files) this.#endLost(file, before.get(file))
+  }
+
+  #endLost(file: string, before: Users | undefined): void {
+    if (before === undefined) return
+    this.#identities.endUsers(file, (name) => this.#users.hasLost(file, name, before))
+  }
+
+  #watchedUsers(): Watched[] {
+    return this.#users.files.map((file) => ({
+      part: 'users',
+      files: [file],
+      read: () => {
+        const before = this.#users.get(file)
+        this.#users.readAgain(file)
+        this.#endLost(file, before)
+      },
+    }))
+  }
+
+  #reread(part: WatchedPart, error: GatewayError | undefined): void {
+    this.#observer.filesReloaded(part, error?.code ?? 'ok')
+    if (error !== undefined) this.#options.onFilesRefused?.(error)
+    this.#ends.look()
   }
 }
 
@@ -298,6 +338,15 @@ function newReference(): string {
 
 function inboundMode(inbound: InboundConfig, { outbounds }: Config): Mode {
   return modeOf(inbound, outbounds[inbound.outbound]?.type === 'tunnel')
+}
+
+/** All that is watched. */
+function filesOf(config: Config): string[] {
+  const inbounds = config.inbounds.flatMap(({ tls }) =>
+    tls === undefined ? [] : [tls.certificate, tls.key, tls.clientAuthority, tls.revocationList],
+  )
+  const outbounds = Object.values(config.outbounds).flatMap(filesOfOutbound)
+  return [...usersFilesOf(config), ...inbounds, ...outbounds].flatMap((file) => file ?? [])
 }
 
 function usersFilesOf({ inbounds }: Config): string[] {

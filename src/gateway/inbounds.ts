@@ -8,6 +8,12 @@ import { INBOUND_LIMITS } from '../inbound/context.ts'
 import { Inbound, type InboundHost } from '../inbound/inbound.ts'
 import type { Mode } from '../protocol/request.ts'
 import type { ServerCredentials } from '../transport/tls-server.ts'
+import { listenerEnds } from './certificate-ends.ts'
+import { canReadRevocationList, readClientTrust, readServerCertificate } from './credentials.ts'
+import type { Watched } from './file-watch.ts'
+
+/** A list that is being written is whole again by then; after it nobody can be said to be good. */
+const UNREADABLE_MS = 10_000
 
 export interface InboundsOptions {
   /** What an inbound is told of the rest. */
@@ -104,6 +110,11 @@ export class Inbounds {
     }
   }
 
+  /** What TLS reads again by itself, of those that are no more too: their connections end with their certificates. */
+  get watched(): Watched[] {
+    return this.#all().flatMap(watchedOf)
+  }
+
   /** Goes on accepting, and lets no HTTP connection be kept for another request. */
   leave(): void {
     for (const inbound of this.#all()) inbound.leave()
@@ -154,4 +165,36 @@ function standsAt(inbound: Inbound, { listen, type }: InboundConfig): boolean {
   const where = parseListenAddress(listen)
   if (where?.port === 0) return inbound.config.listen === listen && inbound.config.type === type
   return where?.host === inbound.address.address && where.port === inbound.address.port
+}
+
+/** A key comes before its certificate, and a list must not wait for either: they are read apart. */
+function watchedOf(inbound: Inbound): Watched[] {
+  const { tls } = inbound.config
+  if (tls === undefined || inbound.credentials === undefined) return []
+  const certificate: Watched = {
+    part: 'certificate',
+    files: [tls.certificate, tls.key],
+    read: () => inbound.reload(readServerCertificate(tls)),
+    ends: () => (inbound.credentials === undefined ? [] : listenerEnds(inbound.credentials)),
+  }
+  if (tls.clientAuthority === undefined) return [certificate]
+  let distrust: NodeJS.Timeout | undefined
+  const close = (): void => {
+    clearTimeout(distrust)
+    distrust = undefined
+  }
+  const authority: Watched = {
+    part: 'client-authority',
+    files: [tls.clientAuthority, ...(tls.revocationList === undefined ? [] : [tls.revocationList])],
+    read: () => {
+      inbound.reload(readClientTrust(tls))
+      close()
+    },
+    failed: () => {
+      if (!canReadRevocationList(tls))
+        distrust ??= setTimeout(() => inbound.distrust(), UNREADABLE_MS).unref()
+    },
+    close,
+  }
+  return [certificate, authority]
 }

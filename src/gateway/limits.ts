@@ -26,6 +26,8 @@ export class IdentityLimits {
   #requests = new Counts()
   #sessions = new Counts()
   #meters = new RecentTable<ByteMeter>(METERED_MAX)
+  /** Those that a change of their users file may end. */
+  #ofUsers = new Set<Stay>()
 
   constructor(limits: Limits, clocks: LimitClocks) {
     this.limits = limits
@@ -38,9 +40,27 @@ export class IdentityLimits {
     for (const meter of this.#meters.values()) meter.reload(limits)
   }
 
-  /** For one request or association; takes no place yet. */
-  stay(identity: Identity | undefined): Stay {
-    return new Stay(this, identity && keyOf(identity))
+  /** For one request or association; takes no place yet. `usersFile` is what knows the user, where one asks. */
+  stay(identity: Identity | undefined, usersFile?: string): Stay {
+    const user = identity?.kind === 'user' &&
+      usersFile !== undefined && { name: identity.name, file: usersFile }
+    return new Stay(this, identity && keyOf(identity), user || undefined)
+  }
+
+  /** Ends all that users of this file have open who are gone. */
+  endUsers(file: string, isGone: (name: string) => boolean): void {
+    for (const stay of this.#ofUsers) {
+      if (stay.user?.file === file && isGone(stay.user.name)) stay.end('user-removed')
+    }
+  }
+
+  /** For a stay that has entered. */
+  watch(stay: Stay): void {
+    if (stay.user !== undefined) this.#ofUsers.add(stay)
+  }
+
+  unwatch(stay: Stay): void {
+    this.#ofUsers.delete(stay)
   }
 
   /** Takes a place among the tunnel sessions of an identity, or says why there is none. */
@@ -76,8 +96,14 @@ export class IdentityLimits {
   }
 }
 
+interface UserOfFile {
+  readonly name: string
+  readonly file: string
+}
+
 /** One request's or association's part in the limits of its identity. */
 export class Stay {
+  readonly user: UserOfFile | undefined
   #owner: IdentityLimits
   #key: string | undefined
   #entered = false
@@ -85,9 +111,10 @@ export class Stay {
   #over: AbortController | undefined
   #lifetime: NodeJS.Timeout | undefined
 
-  constructor(owner: IdentityLimits, key: string | undefined) {
+  constructor(owner: IdentityLimits, key: string | undefined, user: UserOfFile | undefined) {
     this.#owner = owner
     this.#key = key
+    this.user = user
   }
 
   /** Takes its place. Errors: `too-many-for-identity`, `quota-exceeded`. */
@@ -97,7 +124,8 @@ export class Stay {
       this.#meter = this.#owner.enter(this.#key)
       this.#entered = true
     }
-    if (this.#meter === undefined && lifetimeMs === 0) return
+    if (this.#meter === undefined && lifetimeMs === 0 && this.user === undefined) return
+    this.#owner.watch(this)
     this.#over = new AbortController()
     this.#meter?.stays.add(this)
     if (lifetimeMs > 0) this.#lifetime = setTimeout(() => this.end('lifetime-exceeded'), lifetimeMs).unref()
@@ -126,6 +154,7 @@ export class Stay {
   leave(): void {
     clearTimeout(this.#lifetime)
     this.#meter?.stays.delete(this)
+    this.#owner.unwatch(this)
     if (this.#entered && this.#key !== undefined) this.#owner.leave(this.#key)
     this.#entered = false
   }

@@ -1,6 +1,8 @@
 // What the pipeline tells whoever counts and logs. Telemetry implements it. Rule: nothing in these calls is an
 // address, a destination or a credential; an identity is passed only to be turned into a pseudonym.
 import type { ErrorCode } from '../errors.ts'
+import type { CertificateEnd, EndNotice } from './certificate-ends.ts'
+import type { WatchedPart } from './file-watch.ts'
 import type { DatagramDrop } from '../protocol/association.ts'
 import type { StreamFacts } from '../policy/exposure.ts'
 import type { Identity, Mode } from '../protocol/request.ts'
@@ -54,6 +56,13 @@ export interface Observer {
   streamRead(facts: StreamFacts): void
   /** State of a tunnel that this process keeps to a gateway. */
   tunnelState(state: 'connecting' | 'up' | 'down' | 'refused', code: ErrorCode | undefined): void
+  /** The whole config was. */
   reloaded(code: ErrorCode | 'ok'): void
+  /** Files of a part had changed, and were read again. */
+  filesReloaded(part: WatchedPart, code: ErrorCode | 'ok'): void
+  /** When what is in force ends: all of it, each time. */
+  certificateEnds(ends: readonly CertificateEnd[]): void
+  /** It is time to see to it. Said at a low rate. */
+  certificateNotice(notice: EndNotice): void
   stateChanged(state: GatewayState): void
 }

@@ -10,8 +10,10 @@ import { TunnelOutbound, type TunnelState } from '../outbound/tunnel.ts'
 import { tunnelGateway } from '../outbound/tunnel-carrier.ts'
 import { UpstreamOutbound } from '../outbound/upstream.ts'
 import type { Lookup, Names, Resolve } from '../transport/resolve.ts'
+import { tunnelEnds, upstreamEnds, type CertificateEnd } from './certificate-ends.ts'
 import { readTunnelAccess, readUpstreamServer } from './credentials.ts'
 import type { EgressGuard } from './egress-guard.ts'
+import type { Watched } from './file-watch.ts'
 import type { Prepared } from './inbounds.ts'
 import type { LabHooks } from './lab-hooks.ts'
 
@@ -30,8 +32,10 @@ type OutboundConfig = Config['outbounds'][string]
 
 interface Entry {
   readonly outbound: Outbound
+  readonly config: OutboundConfig
   /** All that makes another outbound of it where it changes. */
   readonly settings: unknown
+  ends: readonly CertificateEnd[]
   /** Requests that it serves now. */
   uses: number
   started: boolean
@@ -91,14 +95,15 @@ export class Outbounds {
         const settings = settingsOf(wanted, config)
         const known = this.#entries.get(name)
         if (known !== undefined && isDeepStrictEqual(known.settings, settings)) {
-          const renew = this.#renewal(known.outbound, wanted)
+          const renew = renewal(known)
           if (renew !== undefined) renewals.push(renew)
           entries.set(name, known)
           continue
         }
-        const outbound = this.#open(wanted, config)
+        const { outbound, ends } = this.#open(wanted, config)
         fresh.push(outbound)
-        entries.set(name, { outbound, settings, uses: 0, started: false, retired: false })
+        const state = { uses: 0, started: false, retired: false }
+        entries.set(name, { outbound, config: wanted, settings, ends, ...state })
       }
     } catch (thrown) {
       abandon()
@@ -113,6 +118,15 @@ export class Outbounds {
       },
       abandon,
     }
+  }
+
+  /** What is read again by itself. */
+  get watched(): Watched[] {
+    return [...this.#entries.values()].flatMap((entry) => {
+      const files = filesOfOutbound(entry.config)
+      if (files.length === 0) return []
+      return [{ part: 'outbounds', files, read: () => renewal(entry)?.(), ends: () => entry.ends }]
+    })
   }
 
   destroy(): void {
@@ -130,26 +144,15 @@ export class Outbounds {
     entry.outbound.destroy()
   }
 
-  #renewal(outbound: Outbound, wanted: OutboundConfig): (() => void) | undefined {
-    if (outbound instanceof TunnelOutbound && wanted.type === 'tunnel') {
-      const access = readTunnelAccess(wanted)
-      return () => outbound.reload(access)
-    }
-    if (outbound instanceof UpstreamOutbound && (wanted.type === 'socks' || wanted.type === 'http')) {
-      const server = readUpstreamServer(wanted)
-      return () => outbound.reload(server)
-    }
-    return undefined
-  }
-
-  #open(wanted: OutboundConfig, { limits }: Config): Outbound {
+  #open(wanted: OutboundConfig, { limits }: Config): Pick<Entry, 'outbound' | 'ends'> {
     const { egress, names, lab, stateChanged } = this.#options
     const { dialMs, handshakeMs, streamsPerTunnel } = limits
     const lookup: Lookup = (name, withinMs) => names().lookup(name, withinMs)
     if (wanted.type === 'tunnel') {
-      return new TunnelOutbound({
+      const access = readTunnelAccess(wanted)
+      const outbound = new TunnelOutbound({
         gateways: [wanted.url].flat().map((url) => tunnelGateway(url, lab?.tunnelWithoutTls === true)),
-        ...readTunnelAccess(wanted),
+        ...access,
         lookup,
         handshakeMs,
         dialMs,
@@ -160,16 +163,51 @@ export class Outbounds {
         random: Math.random,
         stateChanged,
       })
+      return { outbound, ends: tunnelEnds(access) }
     }
     const resolve: Resolve = (name, withinMs) => names().resolve(name, withinMs)
     const judge = (request: DialRequest, address: string): void => egress.address(request, address)
     const judgeAnswer = (request: DialRequest, addresses: readonly string[]): void =>
       egress.answer(request, addresses)
     const judged = { dialMs, resolve, lookup, judge, judgeAnswer }
-    if (wanted.type === 'direct') return new DirectOutbound({ ...judged, localAddress: wanted.localAddress })
+    if (wanted.type === 'direct') {
+      return { outbound: new DirectOutbound({ ...judged, localAddress: wanted.localAddress }), ends: [] }
+    }
     const admit = (address: string, port: number): void => egress.upstream(address, port)
-    return new UpstreamOutbound({ ...judged, admit, server: readUpstreamServer(wanted) })
+    const server = readUpstreamServer(wanted)
+    return { outbound: new UpstreamOutbound({ ...judged, admit, server }), ends: upstreamEnds(server) }
   }
+}
+
+/** Reads again what an outbound was given in files, and gives a call that puts it in force. Errors as for `prepare`. */
+function renewal(entry: Entry): (() => void) | undefined {
+  const { outbound, config } = entry
+  if (outbound instanceof TunnelOutbound && config.type === 'tunnel') {
+    const access = readTunnelAccess(config)
+    return () => {
+      outbound.reload(access)
+      entry.ends = tunnelEnds(access)
+    }
+  }
+  if (outbound instanceof UpstreamOutbound && (config.type === 'socks' || config.type === 'http')) {
+    const server = readUpstreamServer(config)
+    return () => {
+      outbound.reload(server)
+      entry.ends = upstreamEnds(server)
+    }
+  }
+  return undefined
+}
+
+/** All that an outbound is given in files. */
+export function filesOfOutbound(config: OutboundConfig): string[] {
+  if (config.type === 'direct') return []
+  const { passwordFile } = config.type === 'tunnel' ? (config.proxy ?? {}) : config
+  const certificates =
+    config.type === 'tunnel'
+      ? [config.certificate, config.key, config.authority, config.proxy?.authority]
+      : [config.type === 'http' ? config.authority : undefined]
+  return [passwordFile, ...certificates].flatMap((file) => file ?? [])
 }
 
 function settingsOf(outbound: OutboundConfig, { limits }: Config): unknown {

@@ -1,7 +1,7 @@
 // From a request to the outbound that serves it, with the limits of who asks, the rules for where, and the count of
 // what is under way. Rules: the config in force is asked at each request, so that a reload holds from the next one on;
 // and a request whose outbound a reload took away is refused with `shutting-down`.
-import type { Config } from '../config/schema.ts'
+import type { Config, InboundConfig } from '../config/schema.ts'
 import { GatewayError } from '../errors.ts'
 import type { Outbound } from '../outbound/outbound.ts'
 import { TunnelOutbound } from '../outbound/tunnel.ts'
@@ -41,12 +41,12 @@ export class Requests {
     this.config = options.config
   }
 
-  async serve(request: ProxyRequest, outboundName: string): Promise<void> {
-    const held = this.#options.outbounds.hold(outboundName)
+  async serve(request: ProxyRequest, inbound: InboundConfig): Promise<void> {
+    const held = this.#options.outbounds.hold(inbound.outbound)
     if (held === undefined) return this.#refuseWithout(request)
     const { outbound } = held
     const host: ConnectionHost = {
-      ...this.#host(request),
+      ...this.#host(request, inbound),
       authorize: () => {
         this.#authorize(request, outbound)
         host.stay.enter()
@@ -57,15 +57,15 @@ export class Requests {
     held.release()
   }
 
-  async associate(request: AssociationRequest, outboundName: string): Promise<void> {
+  async associate(request: AssociationRequest, inbound: InboundConfig): Promise<void> {
     const { egress, outbounds } = this.#options
-    const held = outbounds.hold(outboundName)
+    const held = outbounds.hold(inbound.outbound)
     if (held === undefined) return this.#refuseWithout(request)
     // What egress mode `report` has told of this association: each rule once, not each datagram.
     const told = new Set<string>()
     const { mode, identity } = request
     const host: AssociationHost = {
-      ...this.#host(request),
+      ...this.#host(request, inbound),
       associations: this.#associations,
       authorize: () => {
         this.#refuseAtTheEnd()
@@ -85,22 +85,25 @@ export class Requests {
   }
 
   /** Another request on a connection that stands: judged and counted as if it were the first. */
-  again(request: AskedRequest, outboundName: string): void {
-    const outbound = this.#options.outbounds.find(outboundName)
+  again(request: AskedRequest, inbound: InboundConfig): void {
+    const outbound = this.#options.outbounds.find(inbound.outbound)
     if (outbound === undefined) throw new GatewayError('shutting-down')
     this.#authorize(request, outbound)
     if (this.config.exposure === 'off' || request.mode === 'tunnel-client') return
     this.#options.observer.streamRead({ ...streamFacts(request), firstBytes: 'http' })
   }
 
-  #host({ identity }: Pick<ProxyRequest, 'identity'>): Omit<ConnectionHost, 'authorize'> {
+  #host(
+    { identity }: Pick<ProxyRequest, 'identity'>,
+    { auth }: InboundConfig,
+  ): Omit<ConnectionHost, 'authorize'> {
     const { observer, identities, newReference } = this.#options
     return {
       observer,
       limits: this.config.limits,
       sweep: this.#sweep,
       exposure: this.config.exposure !== 'off',
-      stay: identities.stay(identity),
+      stay: identities.stay(identity, auth?.users),
       newReference,
     }
   }

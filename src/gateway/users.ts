@@ -100,6 +100,17 @@ export class Users {
     this.#nowMs = nowMs
   }
 
+  /** Whether a name is there, with the password that it has in `other`. */
+  isSame(name: string, other: Users): boolean {
+    const [own, theirs] = [this.#users.get(name), other.#users.get(name)]
+    return (
+      own !== undefined &&
+      theirs !== undefined &&
+      own.hash.equals(theirs.hash) &&
+      own.salt.equals(theirs.salt)
+    )
+  }
+
   /** Stands for these credentials wherever they have to be compared or kept; says nothing of them. */
   keyOf(name: string, password: string): string {
     return createHmac('sha256', this.#key).update(`${name.length}:${name}${password}`).digest('base64')

@@ -3,7 +3,7 @@
 // errors by code and reference, never by message (a system's message may name an address).
 import { createHmac, randomBytes } from 'node:crypto'
 import { pino, type DestinationStream, type Logger } from 'pino'
-import { ERROR_ANSWERS } from '../errors.ts'
+import { ERROR_ANSWERS, type ErrorCode } from '../errors.ts'
 import type { Observer, Refusal } from '../gateway/observer.ts'
 import type { Identity } from '../protocol/request.ts'
 
@@ -51,6 +51,11 @@ export class Log {
     this.#pino[ERROR_ANSWERS[code].level](fields, event)
   }
 
+  #reloaded(fields: { outcome: ErrorCode | 'ok'; part?: string }): void {
+    if (fields.outcome === 'ok') this.#pino.info(fields, 'reloaded')
+    else this.#pino.error(fields, 'not reloaded: what was read before goes on')
+  }
+
   /** The part of the observer that writes. */
   readonly observer: Observer = {
     connectionOpened: () => {},
@@ -75,7 +80,17 @@ export class Log {
       if (state === 'up') this.#pino.info('tunnel up')
       else if (code !== undefined) this.#pino.warn({ code, state }, 'tunnel down')
     },
-    reloaded: (outcome) => this.#pino[outcome === 'ok' ? 'info' : 'error']({ outcome }, 'reloaded'),
+    reloaded: (outcome) => this.#reloaded({ outcome }),
+    filesReloaded: (part, outcome) => this.#reloaded({ outcome, part }),
+    certificateEnds: () => {},
+    certificateNotice: ({ part, daysLeft, ended }) => {
+      if (!ended) return this.#pino.warn({ part, daysLeft }, 'ends soon: renew it')
+      if (part !== 'revocation-list') return this.#pino.error({ part }, 'has ended')
+      this.#pino.error(
+        { part },
+        'nobody new is let in: the list is past due or cannot be read; sightline pki crl',
+      )
+    },
     stateChanged: (state) => {
       if (state !== 'serving') this.#pino.info(state)
     },
@@ -107,6 +122,9 @@ export function joinObservers(...observers: readonly Observer[]): Observer {
     streamRead: call('streamRead'),
     tunnelState: call('tunnelState'),
     reloaded: call('reloaded'),
+    filesReloaded: call('filesReloaded'),
+    certificateEnds: call('certificateEnds'),
+    certificateNotice: call('certificateNotice'),
     stateChanged: call('stateChanged'),
   }
 }

@@ -60,9 +60,17 @@ export class Metrics {
     ['code'],
   )
   #tunnelUp = this.#gauge('tunnel_up', '1 while the tunnel that this client keeps to its gateway stands', [])
-  #reloads = this.#counter('reloads_total', 'reloads of the configuration or of users, by outcome', [
-    'outcome',
-  ])
+  #certificateExpiry = this.#gauge(
+    'certificate_expiry_timestamp_seconds',
+    'when the first of its kind that is in force ends, in seconds since 1970; 0 for a revocation list that cannot be read',
+    ['part'],
+  )
+  #reloads = this.#counter('reloads_total', 'reloads of the configuration, by outcome', ['outcome'])
+  #fileReloads = this.#counter(
+    'file_reloads_total',
+    'users, certificates and lists read again since their files had changed, by outcome',
+    ['part', 'outcome'],
+  )
   #reloadSuccessful = this.#gauge('config_last_reload_successful', '0 after a reload that was refused', [])
   #reloadTime = this.#gauge(
     'config_last_reload_success_timestamp_seconds',
@@ -180,12 +188,22 @@ export class Metrics {
         this.#exposed.inc({ mode: facts.mode, observer, information })
       }
     },
+    certificateEnds: (ends) => {
+      this.#certificateExpiry.reset()
+      for (const { part, ends: end } of ends.toSorted(
+        (one, other) => other.ends.getTime() - one.ends.getTime(),
+      )) {
+        this.#certificateExpiry.set({ part }, end.getTime() / 1000)
+      }
+    },
+    certificateNotice: () => {},
     tunnelState: (state) => this.#tunnelUp.set(state === 'up' ? 1 : 0),
     reloaded: (outcome) => {
       this.#reloads.inc({ outcome })
       this.#reloadSuccessful.set(outcome === 'ok' ? 1 : 0)
       if (outcome === 'ok') this.#reloadTime.set(this.#nowMs() / 1000)
     },
+    filesReloaded: (part, outcome) => this.#fileReloads.inc({ part, outcome }),
     stateChanged: (now) => {
       for (const state of STATES) this.#state.set({ state }, state === now ? 1 : 0)
     },

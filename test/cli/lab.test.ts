@@ -99,7 +99,7 @@ describe('sightline lab run', () => {
   it('prints colour and progress on a terminal, and no colour with NO_COLOR', async () => {
     const coloured = await call(ONE, { isTty: true })
     expect(coloured.out).toContain('\u001b[31mclear')
-    expect(coloured.err).toBe('measuring direct, http\nmeasuring direct (udp), http')
+    expect(coloured.err).toBe('measuring direct, http')
     const plain = await call(ONE, { isTty: true, env: { NO_COLOR: '1' } })
     expect(plain.out).not.toContain('\u001b')
     // no-color.org: present and not an empty string.
@@ -114,7 +114,7 @@ describe('sightline lab run', () => {
       version: 1,
       seed: 'cli',
       agreesWithTruthTable: true,
-      runs: [{ mode: 'direct', scheme: 'http' }, { variant: 'udp' }],
+      runs: [{ mode: 'direct', scheme: 'http' }],
     })
   })
 
@@ -143,7 +143,7 @@ describe('sightline lab run', () => {
     const json = directory.file('cells.json')
     const { code, err } = await call([...ONE, '--captures', folder, '--json', json])
     expect([code, err]).toEqual([0, `cells and evidence: ${json}\ncaptures: ${folder}`])
-    expect(await readdir(folder)).toEqual(['direct-http', 'direct-udp-http'])
+    expect(await readdir(folder)).toEqual(['direct-http'])
     const { runs } = JSON.parse(await readFile(json, 'utf8')) as LabResult
     const named = runs.flatMap(({ cells }) => cells.flatMap(({ evidence }) => evidence))
     expect(named.length).toBeGreaterThan(0)

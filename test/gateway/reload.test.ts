@@ -205,3 +205,39 @@ describe('a certificate that a reload revokes', () => {
     expect(sum(await stack.gatewayMetrics(), 'sightline_tunnel_sessions')).toBe(1)
   })
 })
+
+describe('a user who is removed', () => {
+  it.each([
+    ['is gone', 'a reload', ''],
+    ['is gone', 'a change of the file', ''],
+    ['has another password', 'a change of the file', 'new'],
+  ] as const)('(%s, by %s) loses what is open, and others do not', async (_how, trigger, password) => {
+    await using origin = await startRawOrigin()
+    await using running = await start()
+    const bobs = `bob:${await hashPassword('his')}\n`
+    await writeFile(running.dir.file('users'), `alice:${await hashPassword('sesame')}\n${bobs}`)
+    expect(await running.reload()).toBe('ok')
+    using alice = await signedIn(running.port, origin.port, 'alice', 'sesame')
+    using bob = await signedIn(running.port, origin.port, 'bob', 'his')
+    const alices = password === '' ? '' : `alice:${await hashPassword(password)}\n`
+    await writeFile(running.dir.file('users'), alices + bobs)
+    if (trigger === 'a reload') expect(await running.reload()).toBe('ok')
+    expect(await alice.ended()).toBe('reset')
+    expect(await (await origin.wire(0)).ended()).toBe('reset')
+    bob.send('still here')
+    await (await origin.wire(1)).untilText('still here')
+    const metrics = await running.metrics()
+    expect(sum(metrics, 'sightline_streams_total', { mode: 'http-proxy', outcome: 'user-removed' })).toBe(1)
+    expect(await connect(running.port, origin.port)).toBe(407)
+  })
+})
+
+async function signedIn(port: number, target: number, user: string, password: string): Promise<Wire> {
+  const wire = await Wire.connect(port)
+  const credentials = Buffer.from(`${user}:${password}`).toString('base64')
+  wire.send(
+    `CONNECT 127.0.0.1:${target} HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Basic ${credentials}\r\n\r\n`,
+  )
+  await wire.untilText(' 200 ')
+  return wire
+}

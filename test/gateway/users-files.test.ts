@@ -1,13 +1,10 @@
-// The users files of a gateway: read at start, and again when they change.
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+// The users files of a gateway: read at start, and again when they change (file-watch.test.ts).
+import { mkdir, writeFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { GatewayError } from '../../src/errors.ts'
 import { UsersFiles } from '../../src/gateway/users-files.ts'
 import { hashPassword } from '../../src/gateway/users.ts'
-import { eventually } from '../support/eventually.ts'
 import { tempDir } from '../support/temp-dir.ts'
-
-const EVERY_MS = 20
 
 function messageOf(call: () => unknown): string {
   try {
@@ -20,37 +17,29 @@ function messageOf(call: () => unknown): string {
 }
 
 describe('a users file', () => {
-  it('is read again when it changes, also by a rename, and stays as it was where it is no longer good', async () => {
+  it('stays as it was where it is no longer good', async () => {
     await using directory = await tempDir()
     const file = directory.file('users')
-    const line = `alice:${await hashPassword('correct')}\n`
-    await writeFile(file, line)
+    await writeFile(file, `alice:${await hashPassword('correct')}\n`)
     const files = UsersFiles.read([file])
-    const told: string[] = []
-    files.watch((outcome) => told.push(outcome), EVERY_MS)
-    // One change may be seen twice: a file is emptied before it is filled.
-    const toldLast = (outcome: string): Promise<void> => eventually(() => expect(told.at(-1)).toBe(outcome))
-    try {
-      const before = files.get(file)
-      await writeFile(directory.file('next'), `${line}bob:${await hashPassword('his')}\n`)
-      await rename(directory.file('next'), file)
-      await toldLast('ok')
-      const after = files.get(file)
-      expect(after).not.toBe(before)
-      expect(await after?.check('bob', 'his')).toBe(true)
-      await writeFile(file, 'bob:plain\n')
-      await toldLast('config-invalid')
-      expect(files.get(file)).toBe(after)
-      await rm(file)
-      await toldLast('file-unusable')
-      expect(files.get(file)).toBe(after)
-      await writeFile(file, line)
-      await toldLast('ok')
-      expect(await files.get(file)?.check('bob', 'his')).toBe(false)
-      expect(await files.get(file)?.check('alice', 'correct')).toBe(true)
-    } finally {
-      files.close()
-    }
+    const before = files.get(file)
+    await writeFile(file, 'bob:plain\n')
+    expect(messageOf(() => files.readAgain(file))).toMatch(/^config-invalid: /)
+    expect(files.get(file)).toBe(before)
+  })
+
+  it('says whom it has lost: who is gone, or has another password', async () => {
+    await using directory = await tempDir()
+    const file = directory.file('users')
+    const [alice, bob, other] = await Promise.all(['one', 'two', 'three'].map(hashPassword))
+    await writeFile(file, `alice:${alice}\nbob:${bob}\ncarol:${other}\n`)
+    const files = UsersFiles.read([file])
+    const before = files.get(file)!
+    await writeFile(file, `# comment\nalice:${alice}\nbob:${other}\ndave:${bob}\n`)
+    files.readAgain(file)
+    const lost = ['alice', 'bob', 'carol', 'dave'].filter((name) => files.hasLost(file, name, before))
+    expect(lost).toEqual(['bob', 'carol', 'dave'])
+    expect(files.hasLost('/another', 'carol', before)).toBe(false)
   })
 
   it('is an error at start where it is not there, or is none', async () => {

@@ -93,19 +93,16 @@ describe('the JSON of a measurement', () => {
     expect(result.runs.map(({ mode, variant, scheme }) => [mode, variant, scheme])).toEqual([
       ['direct', null, 'http'],
       ['direct', null, 'https'],
-      ['direct', 'udp', 'http'],
       ['http-proxy', null, 'http'],
       ['http-proxy', null, 'https'],
       ['socks-proxy', 'socks5', 'http'],
       ['socks-proxy', 'socks5', 'https'],
       ['socks-proxy', 'socks5h', 'http'],
       ['socks-proxy', 'socks5h', 'https'],
-      ['socks-proxy', 'udp', 'http'],
       ['https-proxy', null, 'http'],
       ['https-proxy', null, 'https'],
       ['tunnel', null, 'http'],
       ['tunnel', null, 'https'],
-      ['tunnel', 'udp', 'http'],
     ])
   })
 
@@ -118,14 +115,31 @@ describe('the JSON of a measurement', () => {
     }
   })
 
-  it('leaves nothing unmeasured but the gateway that direct has not', () => {
+  it('says of the resolver and the exit network that they are not measured, and why', () => {
+    for (const { cells } of result.runs) {
+      const unmeasured = cells.filter(
+        ({ observer }) => observer === 'resolver' || observer === 'exit-network',
+      )
+      expect(unmeasured).toHaveLength(16)
+      for (const { value, reason, evidence: proofs } of unmeasured) {
+        expect([value, reason, proofs]).toEqual([
+          'not-measured',
+          'this version of the lab has no vantage there',
+          [],
+        ])
+      }
+    }
+  })
+
+  it('leaves nothing else unmeasured than the gateway that direct has not', () => {
     const unmeasured = result.runs.flatMap(({ mode, cells }) =>
       cells
         .filter(({ value }) => value === 'not-measured')
         .map(({ observer, reason }) => ({ mode, observer, reason })),
     )
-    expect(unmeasured).toHaveLength(3 * INFORMATION.length)
-    for (const other of unmeasured) {
+    const others = unmeasured.filter(({ observer }) => observer !== 'resolver' && observer !== 'exit-network')
+    expect(others).toHaveLength(16)
+    for (const other of others) {
       expect(other).toEqual({
         mode: 'direct',
         observer: 'gateway-operator',

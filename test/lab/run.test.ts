@@ -22,19 +22,16 @@ describe('runLab', () => {
     expect(result.runs.map(runName)).toEqual([
       'direct, http',
       'direct, https',
-      'direct (udp), http',
       'http-proxy, http',
       'http-proxy, https',
       'socks-proxy (socks5), http',
       'socks-proxy (socks5), https',
       'socks-proxy (socks5h), http',
       'socks-proxy (socks5h), https',
-      'socks-proxy (udp), http',
       'https-proxy, http',
       'https-proxy, https',
       'tunnel, http',
       'tunnel, https',
-      'tunnel (udp), http',
     ])
     expect(result.runs.flatMap(({ findings }) => findings)).toEqual([])
     expect(result.runs.map(({ controls }) => controls)).toEqual(
@@ -66,7 +63,7 @@ describe('runLab', () => {
   })
 
   it('records each run alone: no connection of one stands in the capture of the next', async () => {
-    const { recordings } = await measure({ modes: ['direct', 'http-proxy'], variants: [] })
+    const { recordings } = await measure({ modes: ['direct', 'http-proxy'] })
     expect(
       recordings.map(({ access, exit, siteClients }) => [access.length, exit.length, siteClients.length]),
     ).toEqual([
