@@ -33,7 +33,7 @@ export interface ServiceOptions {
   }>
   readonly onTunnelState?: GatewayOptions['onTunnelState']
   /** Called once everything listens, before the `ready` line. Rejecting ends the process. */
-  readonly started?: (gateway: Gateway) => Promise<void> | void
+  readonly started?: (gateway: Gateway, metrics: Metrics) => Promise<void> | void
   /** Called after the `ready` line. */
   readonly ready?: (addresses: readonly ReadyAddress[]) => void
 }
@@ -119,7 +119,7 @@ export async function runService(options: ServiceOptions, io: ServiceIo): Promis
       },
       ...(options.onTunnelState && { onTunnelState: options.onTunnelState }),
     })
-    await options.started?.(gateway)
+    await options.started?.(gateway, metrics)
     const addresses = shown()
     print('ready', addresses, options.json, io)
     options.ready?.(addresses)

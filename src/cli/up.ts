@@ -3,8 +3,13 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { Registry } from 'prom-client'
 import { configSchema, type Config } from '../config/schema.ts'
+import type { Gateway } from '../gateway/gateway.ts'
 import { startConsole } from '../lab/console/console.ts'
+import { measureCost, type CostSite } from '../lab/console/cost.ts'
+import { gatewayFacts } from '../lab/console/gateway-facts.ts'
+import { waysOf, type WaysOptions } from '../lab/console/ways.ts'
 import { startSite, type Site } from '../lab/site.ts'
 import { ensureDevelopmentPki } from '../pki/store.ts'
 import { Metrics } from '../telemetry/metrics.ts'
@@ -23,6 +28,13 @@ const HELP = `usage: sightline up [--dir certs] [--json]
   --json    one JSON object a line on standard output`
 
 const SITE = { address: '127.0.0.1', ports: { http: 9000, https: 9001 } } as const
+const HTTP_LISTEN = '127.0.0.1:3128'
+const COST_SITE: CostSite = {
+  host: 'localhost:9000',
+  small: '/',
+  large: '/large',
+  largeBytes: 8 * 1024 * 1024,
+}
 const CONSOLE = { host: '127.0.0.1', port: 9900 } as const
 
 export async function upCommand(args: string[], io: ServiceIo): Promise<number> {
@@ -54,14 +66,28 @@ export async function upCommand(args: string[], io: ServiceIo): Promise<number> 
       certificate: readFileSync(path.join(dir, 'origin.crt'), 'utf8'),
       key: readFileSync(path.join(dir, 'origin.key'), 'utf8'),
       page: (request) =>
-        `hello from the site: ${request.method} ${request.url} reached me from ${request.socket.remoteAddress}\n`,
+        request.url === COST_SITE.large
+          ? largePage()
+          : `hello from the site: ${request.method} ${request.url} reached me from ${request.socket.remoteAddress}\n`,
     })
     const tries = triesFor(dir, io.env)
     let addresses: readonly ReadyAddress[] = []
+    let running: { readonly gateway: Gateway; readonly metrics: Metrics } | undefined
     console = await startConsole({
       listen: CONSOLE,
-      welcome: () => ({ version: VERSION, addresses, tries }),
+      welcome: () => ({ version: VERSION, addresses, tries, settings: `http://${HTTP_LISTEN}/` }),
       observer: new Metrics(VERSION).observer,
+      gateway: () =>
+        gatewayFacts(
+          {
+            version: VERSION,
+            registry: running?.metrics.registry ?? new Registry(),
+            ready: () => running?.gateway.draining === false,
+            certificates: certificatesOf(dir),
+          },
+          Date.now(),
+        ),
+      cost: () => measureCost(waysOf(addressesOf(dir)), COST_SITE),
     })
     return await runService(
       {
@@ -69,6 +95,7 @@ export async function upCommand(args: string[], io: ServiceIo): Promise<number> 
         reread: () => upConfig(dir),
         admin: true,
         json,
+        started: (gateway, metrics) => void (running = { gateway, metrics }),
         beside: [{ name: 'console', listener: console, reachable: false }],
         ready: (list) => {
           addresses = list
@@ -91,7 +118,7 @@ function upConfig(dir: string): Config {
   const gateway = { certificate: file('gateway.crt'), key: file('gateway.key') }
   return configSchema.parse({
     inbounds: [
-      { type: 'http', listen: '127.0.0.1:3128' },
+      { type: 'http', listen: HTTP_LISTEN },
       { type: 'socks', listen: '127.0.0.1:1080' },
       { type: 'http', listen: '127.0.0.1:3129', tls: gateway },
       {
@@ -114,6 +141,30 @@ function upConfig(dir: string): Config {
     egress: { allow: [`${SITE.address}:${SITE.ports.http}`, `${SITE.address}:${SITE.ports.https}`] },
     log: { level: 'warn' },
   })
+}
+
+const largePage = (): string => 'x'.repeat(COST_SITE.largeBytes)
+
+/** Where the embedded defaults listen, for a measurement of what each mode costs. */
+function addressesOf(dir: string): WaysOptions {
+  const at = (port: number): { address: string; port: number } => ({ address: '127.0.0.1', port })
+  return {
+    site: at(SITE.ports.http),
+    http: at(3128),
+    socks: at(1080),
+    https: { ...at(3129), name: 'localhost', authority: readFileSync(path.join(dir, 'ca.crt'), 'utf8') },
+    tunnel: at(1081),
+  }
+}
+
+/** Certificates in use, by what they are for. */
+function certificatesOf(dir: string): Record<string, string> {
+  return {
+    authority: path.join(dir, 'ca.crt'),
+    gateway: path.join(dir, 'gateway.crt'),
+    client: path.join(dir, 'client.crt'),
+    site: path.join(dir, 'origin.crt'),
+  }
 }
 
 function triesFor(dir: string, env: ServiceIo['env']): Array<{ what: string; command: string }> {

@@ -34,7 +34,7 @@ export const ORDER: Order = {
 export async function runConsole(options: Partial<ConsoleOptions> = {}): Promise<RunningConsole> {
   const listener = await startConsole({
     listen: { host: '127.0.0.1', port: 0 },
-    welcome: () => ({ version: 'test', addresses: [], tries: [] }),
+    welcome: () => ({ version: 'test', addresses: [], tries: [], settings: '' }),
     observer: new Metrics('test').observer,
     ...options,
   })

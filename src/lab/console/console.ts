@@ -1,7 +1,7 @@
 // The console: the lab's pages on loopback. Rules: guard.ts says who may ask; only built files and the answers below are
 // served; whatever a page sends is bounded; and one replay or measurement runs at a time.
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
-import { GatewayError } from '../../errors.ts'
+import { GatewayError, toGatewayError } from '../../errors.ts'
 import type { Observer as GatewayObserver } from '../../gateway/observer.ts'
 import { listenTcp, type ListenAddress, type Listener } from '../../transport/listener.ts'
 import { BUILT_PAGE, loadAssets, type Asset } from './assets.ts'
@@ -9,7 +9,7 @@ import { Events } from './events.ts'
 import { refusal, SECURITY_HEADERS } from './guard.ts'
 import { CHOICES, checkOrder, isOrder } from './order.ts'
 import { Replays } from './replay.ts'
-import type { GatewayFacts, Welcome } from './wire.ts'
+import type { Cost, GatewayFacts, Pane, Welcome } from './wire.ts'
 
 export interface ConsoleOptions {
   readonly listen: ListenAddress
@@ -17,6 +17,8 @@ export interface ConsoleOptions {
   welcome(): Omit<Welcome, 'choices' | 'gateway'>
   /** The gateway that runs beside, where one does; asked for once a second while a page is open. */
   readonly gateway?: () => Promise<GatewayFacts>
+  /** Measures what each mode costs through that gateway. */
+  readonly cost?: () => Promise<Cost[]>
   /** Is told what the lab's own gateways do. */
   readonly observer: GatewayObserver
   /** Where the built page is. */
@@ -26,6 +28,7 @@ export interface ConsoleOptions {
 const MAX_BODY_BYTES = 8192
 const IDLE_MS = 60_000
 const GATEWAY_EVERY_MS = 1000
+const CAPTURE_PATH = /^\/api\/captures\/(\d{1,9})\/(left|right)\/([a-z-]{1,60}\.pcapng)$/
 const YEAR_SECONDS = 31_536_000
 
 /** Errors: `address-in-use`, `listen-failed`, `file-unusable` where the page has not been built. */
@@ -53,6 +56,7 @@ class ConsoleServer {
   #events = new Events()
   #replays: Replays
   #poll: NodeJS.Timeout | undefined
+  #measuring: Promise<Cost[]> | undefined
 
   constructor(options: ConsoleOptions) {
     this.#options = options
@@ -78,8 +82,9 @@ class ConsoleServer {
     try {
       await this.#route(request, response)
     } catch (thrown) {
-      const bad = thrown instanceof GatewayError && thrown.code === 'bad-request'
-      const text = bad ? thrown.message : 'the console failed'
+      const { code, message } = toGatewayError(thrown, 'self')
+      const bad = code === 'bad-request'
+      const text = code === 'internal-error' ? 'the console failed' : message
       if (response.headersSent) response.destroy()
       else sayText(request, response, bad ? 400 : 500, text)
     }
@@ -93,10 +98,13 @@ class ConsoleServer {
     if (refused !== undefined) return sayText(request, response, refused.status, refused.text)
     if (acts) {
       if (method === 'POST' && path === '/api/replay') return this.#replay(request, response)
+      if (method === 'POST' && path === '/api/cost') return this.#cost(request, response)
       if (method === 'POST') return sayText(request, response, 404, 'there is nothing at this path')
       return sayText(request, response, 405, 'only GET and POST', { allow: 'GET, HEAD, POST' })
     }
     if (path === '/api/events') return this.#join(request, response)
+    const [, replay, pane, name] = CAPTURE_PATH.exec(path) ?? []
+    if (name !== undefined) return this.#capture(request, response, Number(replay), pane as Pane, name)
     const asset = this.#assets.get(path)
     if (asset === undefined) return sayText(request, response, 404, 'there is nothing at this path')
     sayAsset(request, response, asset)
@@ -118,6 +126,34 @@ class ConsoleServer {
     const replay = this.#replays.start(checked)
     if (replay === undefined) return sayJson(response, 409, { problem: 'busy' })
     sayJson(response, 202, { replay })
+  }
+
+  #capture(
+    request: IncomingMessage,
+    response: ServerResponse,
+    replay: number,
+    pane: Pane,
+    name: string,
+  ): void {
+    const capture = this.#replays.capture(replay, pane, name)
+    if (capture === undefined) return sayText(request, response, 404, 'this replay is no longer kept')
+    response.writeHead(200, {
+      ...SECURITY_HEADERS,
+      'cache-control': 'no-store',
+      'content-type': 'application/octet-stream',
+      'content-disposition': `attachment; filename="${capture.file}"`,
+      'content-length': capture.bytes.length,
+    })
+    response.end(request.method === 'HEAD' ? undefined : capture.bytes)
+  }
+
+  /** Two that ask at the same time get the same measurement. */
+  async #cost(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { cost } = this.#options
+    await readJson(request)
+    if (cost === undefined) return sayText(request, response, 404, 'no gateway runs beside this console')
+    this.#measuring ??= cost().finally(() => (this.#measuring = undefined))
+    sayJson(response, 200, await this.#measuring)
   }
 
   async #tellGateway(gateway: () => Promise<GatewayFacts>): Promise<void> {

@@ -8,6 +8,7 @@ import { streamBytes, type CapturedConnection, type Frame } from '../capture.ts'
 import { CONTENT_TYPE, RECORD_HEADER_BYTES, tlsRecords } from '../dissect/tls-records.ts'
 import { attempt, peel, type Layer } from '../layers.ts'
 import { frameAt } from '../pcapng/frames.ts'
+import { headerBytes } from '../pcapng/headers.ts'
 import { searchCapture } from '../search.ts'
 import type { Mark, Piece } from './wire.ts'
 
@@ -67,7 +68,12 @@ function isAsPassed({ path }: Layer): boolean {
   return !path.includes('> tls') && !path.includes('> mux')
 }
 
-function passedPiece(frame: Frame, { id, capture, startedAtMs }: Subject, marks: readonly Mark[]): Piece {
+function passedPiece(
+  frame: Frame,
+  { id, capture, startedAtMs, connection }: Subject,
+  marks: readonly Mark[],
+): Piece {
+  const before = headerBytes(connection.transport, connection.from.address)
   return {
     id: `${id}/${frame.number}`,
     capture,
@@ -75,6 +81,7 @@ function passedPiece(frame: Frame, { id, capture, startedAtMs }: Subject, marks:
     layer: 'tcp',
     frame: frame.number,
     atMs: frame.atMs - startedAtMs,
+    before,
     ...shown(frame.bytes, marks),
   }
 }
@@ -96,6 +103,7 @@ function openedPiece(layer: Layer, all: readonly Layer[], subject: Subject): Pie
       direction: layer.direction,
       layer: layer.path,
       frame: null,
+      before: 0,
       atMs: (frame ?? subject.connection.frames[0])?.atMs ?? subject.startedAtMs,
       ...shown(bytes, marks),
     },

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { toGatewayError } from '../../errors.ts'
 import type { Observer as GatewayObserver } from '../../gateway/observer.ts'
 import type { Recording } from '../assess.ts'
+import { captureFiles, captureFolder } from '../captures.ts'
 import { runLab } from '../run.ts'
 import { observe } from './observe.ts'
 import { wordsOf } from './order.ts'
@@ -43,14 +44,15 @@ export class Replays {
     return replay
   }
 
-  /** What a pane of a replay recorded; undefined where it is no longer kept. */
-  recording(replay: number, pane: Pane): Recording | undefined {
-    return this.#kept.get(replay)?.[pane]
-  }
-
-  /** Resolves when nothing runs. */
-  async settled(): Promise<void> {
-    await this.#running
+  /** A capture file of a pane, and how to call it; undefined where the replay is no longer kept, or has none so named. */
+  capture(
+    replay: number,
+    pane: Pane,
+    name: string,
+  ): { readonly file: string; readonly bytes: Buffer } | undefined {
+    const recording = this.#kept.get(replay)?.[pane]
+    const bytes = recording && captureFiles(recording, performance.timeOrigin).get(name)
+    return bytes && { file: `${captureFolder(recording.scenario)}-${name}`, bytes }
   }
 
   async #run(replay: number, order: Order): Promise<void> {
@@ -118,7 +120,8 @@ export class Replays {
         show(recording)
       },
     })
-    for (const run of runs) tell({ type: 'run', replay, pane, run })
+    const captures = last === undefined ? [] : [...captureFiles(last, performance.timeOrigin).keys()]
+    for (const run of runs) tell({ type: 'run', replay, pane, run, captures })
     return last
   }
 }

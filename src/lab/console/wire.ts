@@ -55,9 +55,19 @@ export interface Piece {
   readonly frame: number | null
   readonly atMs: number
   readonly bytes: string
+  /** Bytes of headers before these in the capture's packet; 0 for what was opened. */
+  readonly before: number
   /** In bytes; `bytes` may hold fewer. */
   readonly length: number
   readonly marks: readonly Mark[]
+}
+
+/** Speed of one mode through the gateway that runs here. */
+export interface Cost extends Choice {
+  /** Median time of a small request on a new connection. */
+  readonly latencyMs: number
+  /** Median, of 10^6 bytes. */
+  readonly megabytesPerSecond: number
 }
 
 /** A sample of the gateway's metrics that the page shows: closed labels and numbers alone. */
@@ -79,7 +89,7 @@ export interface GatewayFacts {
   readonly refusals: readonly Sample[]
   readonly bytes: readonly Sample[]
   readonly exposed: readonly Sample[]
-  readonly certificates: ReadonlyArray<{ readonly role: string; readonly daysLeft: number }>
+  readonly certificates: ReadonlyArray<{ readonly role: string; readonly daysLeft: number | null }>
 }
 
 export interface Welcome {
@@ -89,6 +99,8 @@ export interface Welcome {
   readonly tries: ReadonlyArray<{ readonly what: string; readonly command: string }>
   /** A gateway runs beside the console: its page and the cost have something to show. */
   readonly gateway: boolean
+  /** Where the gateway's page of settings for clients is; '' where there is none. */
+  readonly settings: string
 }
 
 export type ConsoleEvent =
@@ -101,7 +113,14 @@ export type ConsoleEvent =
       readonly observer: Observer
       readonly pieces: readonly Piece[]
     }
-  | { readonly type: 'run'; readonly replay: number; readonly pane: Pane; readonly run: LabRun }
+  | {
+      readonly type: 'run'
+      readonly replay: number
+      readonly pane: Pane
+      readonly run: LabRun
+      /** Names of the capture files that can be had. */
+      readonly captures: readonly string[]
+    }
   | { readonly type: 'done'; readonly replay: number; readonly tookMs: number }
   | { readonly type: 'failed'; readonly replay: number; readonly detail: string; readonly hint: string }
   | { readonly type: 'gateway'; readonly gateway: GatewayFacts }

@@ -163,7 +163,7 @@ describe('what is served', () => {
 describe('events', () => {
   it('begin with what runs here, for at most eight pages at once', async () => {
     await using running = await runConsole({
-      welcome: () => ({ version: '9', addresses: [{ name: 'http', address: 'a' }], tries: [] }),
+      welcome: () => ({ version: '9', addresses: [{ name: 'http', address: 'a' }], tries: [], settings: '' }),
     })
     const readers = await Promise.all(Array.from({ length: 8 }, () => EventReader.open(running.port)))
     const { welcome } = await (readers[0] as EventReader).event('welcome')

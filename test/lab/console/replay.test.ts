@@ -92,3 +92,35 @@ describe('a replay', () => {
     await reader.event('done', ({ replay }) => replay === 2)
   })
 })
+
+describe('the captures of a replay', () => {
+  it('are pcapng, for as long as the replay is kept, by the names that were told', async () => {
+    await using running = await runConsole()
+    using reader = await EventReader.open(running.port)
+    await running.post('/api/replay', ORDER)
+    const { captures } = await reader.event('run', ({ pane }) => pane === 'right')
+    await reader.event('done')
+    expect(captures).toContain('access-network.pcapng')
+    expect(captures).toContain('access-network-with-keys.pcapng')
+    for (const name of captures) {
+      const answer = await running.ask('GET', `/api/captures/1/right/${name}`)
+      expect(answer.status).toBe(200)
+      expect(answer.headers['content-disposition']).toBe(`attachment; filename="tunnel-http-${name}"`)
+      // pcapng's section header block (draft-ietf-opsawg-pcapng, section 4.1).
+      expect(answer.body.startsWith('\n\r\r\n')).toBe(true)
+    }
+    for (const target of [
+      '/api/captures/1/middle/access-network.pcapng',
+      '/api/captures/1/right/nothing.pcapng',
+      '/api/captures/2/right/access-network.pcapng',
+      '/api/captures/1/right/../../x.pcapng',
+    ])
+      expect((await running.ask('GET', target)).status).toBe(404)
+    for (let replay = 2; replay <= 4; replay += 1) {
+      await running.post('/api/replay', ORDER)
+      await reader.event('done', (event) => event.replay === replay)
+    }
+    expect((await running.ask('GET', '/api/captures/1/right/access-network.pcapng')).status).toBe(404)
+    expect((await running.ask('GET', '/api/captures/2/right/access-network.pcapng')).status).toBe(200)
+  })
+})

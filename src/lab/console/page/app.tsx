@@ -2,6 +2,11 @@
 import type { JSX } from 'preact'
 import { LANGUAGES, textsOf, useLanguage, useSection, useTheme, type Language } from './choose.ts'
 import { Texts, useTexts } from './context.ts'
+import { CostPart } from './cost.tsx'
+import { GatewayPart } from './gateway.tsx'
+import { Lessons } from './lessons.tsx'
+import { Matrix } from './matrix.tsx'
+import { useOrdering } from './order-form.tsx'
 import { useServer } from './server.ts'
 import type { State } from './state.ts'
 import { SECTIONS, type Section, type Theme } from './texts/catalogue.ts'
@@ -31,9 +36,9 @@ export function App(): JSX.Element {
         </p>
       )}
       <main id="main" tabIndex={-1}>
-        <Part section={section} state={state} />
+        <Parts section={section} state={state} />
       </main>
-      {texts.notReviewed !== '' && <p class="foot">{texts.notReviewed}</p>}
+      {texts.notReviewed !== '' && <footer class="foot">{texts.notReviewed}</footer>}
     </Texts.Provider>
   )
 }
@@ -93,9 +98,18 @@ function Head({ section, language, setLanguage, theme, nextTheme }: HeadProps): 
   )
 }
 
-function Part({ section, state }: { readonly section: Section; readonly state: State }): JSX.Element {
+function Parts({ section, state }: { readonly section: Section; readonly state: State }): JSX.Element {
+  const ordering = useOrdering(state)
   switch (section) {
-    default:
-      return <Watch state={state} />
+    case 'watch':
+      return <Watch state={state} ordering={ordering} />
+    case 'matrix':
+      return <Matrix state={state} ordering={ordering} />
+    case 'cost':
+      return <CostPart state={state} />
+    case 'gateway':
+      return <GatewayPart state={state} />
+    case 'lessons':
+      return <Lessons />
   }
 }

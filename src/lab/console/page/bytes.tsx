@@ -87,9 +87,7 @@ function PieceView({ piece, show }: { readonly piece: Piece; readonly show: Show
           ))}
         </div>
       ) : (
-        <pre class="as-hex" dir="ltr">
-          {hexRows(segments, limit, texts)}
-        </pre>
+        <HexView segments={segments} limit={limit} />
       )}
       {show === 'hex' && limit < whole && (
         <button type="button" class="quiet" onClick={() => setAll(true)}>
@@ -104,12 +102,17 @@ function PieceView({ piece, show }: { readonly piece: Piece; readonly show: Show
 function TextSegment({ segment, text }: { readonly segment: Segment; readonly text: boolean }): JSX.Element {
   const texts = useTexts()
   const { kind, name, encoding, bytes } = segment
-  if (kind === 'sealed') return <span class="seal">{texts.bytes.sealed(segment.count)}</span>
+  if (kind === 'sealed')
+    return (
+      <span class="seal" dir="auto">
+        {texts.bytes.sealed(segment.count)}
+      </span>
+    )
   if (kind === 'word') {
     return (
       <mark>
         {textOf(bytes)}
-        <span class="tag">
+        <span class="tag" dir="auto">
           {labelOf(texts, name)}
           {encoding === 'plain' ? '' : ` (${encoding})`}
         </span>
@@ -120,7 +123,7 @@ function TextSegment({ segment, text }: { readonly segment: Segment; readonly te
     ? textOf(bytes)
     : stringsOf(bytes).map((run, index) =>
         run.kind === 'binary' ? (
-          <span key={index} class="binary">
+          <span key={index} class="binary" dir="auto">
             {texts.bytes.binary(run.bytes)}
           </span>
         ) : (
@@ -140,16 +143,25 @@ function labelOf(texts: Catalogue, name: string): string {
   return (texts.words as Readonly<Record<string, string>>)[name] ?? name
 }
 
+interface HexProps {
+  readonly segments: readonly Segment[]
+  /** How many bytes from the first; all by default. */
+  readonly limit?: number
+  /** Instead of a limit: the rows about these bytes alone. */
+  readonly around?: { readonly at: number; readonly length: number }
+}
+
 /** Offset, hex and characters, as Wireshark lays them out; a span a stretch. */
-function hexRows(segments: readonly Segment[], limit: number, texts: Catalogue): JSX.Element[] {
-  const kinds: Segment[] = []
-  for (const segment of segments) for (const _ of segment.bytes) kinds.push(segment)
+export function HexView({ segments, limit, around }: HexProps): JSX.Element {
+  const texts = useTexts()
+  const kinds = segments.flatMap((segment) =>
+    Array.from(segment.bytes, (byte, at) => ({ segment, byte, at })),
+  )
+  const first = around === undefined ? 0 : Math.max(0, Math.floor(around.at / HEX_COLUMNS) - 1) * HEX_COLUMNS
+  const last = around === undefined ? (limit ?? kinds.length) : around.at + around.length + HEX_COLUMNS
   const rows: JSX.Element[] = []
-  for (let start = 0; start < limit; start += HEX_COLUMNS) {
-    const cells = kinds.slice(start, Math.min(start + HEX_COLUMNS, limit)).map((segment, column) => ({
-      segment,
-      byte: segment.bytes[start + column - segment.offset] ?? 0,
-    }))
+  for (let start = first; start < Math.min(last, kinds.length); start += HEX_COLUMNS) {
+    const cells = kinds.slice(start, Math.min(start + HEX_COLUMNS, kinds.length))
     const spans = (draw: (byte: number, sealed: boolean) => string): JSX.Element[] =>
       grouped(cells).map((group, index) => (
         <span key={index} class={`x-${group.segment.kind}`} title={titleOf(group.segment, texts)}>
@@ -168,7 +180,11 @@ function hexRows(segments: readonly Segment[], limit: number, texts: Catalogue):
       </Fragment>,
     )
   }
-  return rows
+  return (
+    <pre class="as-hex" dir="ltr" tabIndex={0}>
+      {rows}
+    </pre>
+  )
 }
 
 function titleOf({ kind, name }: Segment, texts: Catalogue): string | undefined {

@@ -22,7 +22,7 @@ export function Line({ replay, observer, choose }: LineProps): JSX.Element {
     <section class="line" aria-label={texts.line.label}>
       <fieldset class="stations">
         <legend>
-          {texts.line.label}
+          {texts.line.label}{' '}
           <span class="party-is">
             <strong>{texts.parties[observer]}</strong>: {texts.partyIs[observer]}
           </span>

@@ -19,7 +19,18 @@ const RIGHT: Choice = { mode: 'tunnel', variant: null }
 
 const sameChoice = (a: Choice, b: Choice): boolean => a.mode === b.mode && a.variant === b.variant
 
-export function OrderForm({ state }: { readonly state: State }): JSX.Element {
+/** What will be sent, kept while the parts of the page change. */
+export interface Ordering {
+  readonly order: Order
+  readonly change: (changed: Partial<Order>) => void
+  readonly send: () => Promise<void>
+  readonly asked: Asked
+  readonly running: boolean
+  readonly repeats: boolean
+  readonly setRepeats: (repeats: boolean) => void
+}
+
+export function useOrdering(state: State): Ordering {
   const texts = useTexts()
   const [order, setOrder] = useState<Order>(() => ({
     left: LEFT,
@@ -38,6 +49,19 @@ export function OrderForm({ state }: { readonly state: State }): JSX.Element {
   }
   const send = async (): Promise<void> => setAsked(await askReplay(order))
   useRepeats(repeats && asked === undefined, running, send)
+  return { order, change, send, asked, running, repeats, setRepeats }
+}
+
+interface FormProps {
+  readonly state: State
+  readonly ordering: Ordering
+  /** With the words that are sent, or the ways alone. */
+  readonly words: boolean
+}
+
+export function OrderForm({ state, ordering, words }: FormProps): JSX.Element {
+  const texts = useTexts()
+  const { order, change, send, asked, running, repeats, setRepeats } = ordering
   const choices = state.welcome?.choices ?? [LEFT, RIGHT]
   const problemOf = (field: OrderField): string | undefined =>
     asked !== undefined && 'field' in asked && asked.field === field
@@ -74,38 +98,40 @@ export function OrderForm({ state }: { readonly state: State }): JSX.Element {
           </button>
         </div>
       </div>
-      <div class="order-words">
-        <Field label={texts.form.address} problem={problemOf('host') ?? problemOf('path')} name="address">
-          {(attributes) => (
-            <input
-              {...attributes}
-              dir="ltr"
-              list="pages"
-              value={`${order.host}${DOMAIN}/${order.path}`}
-              onInput={({ currentTarget }) => change(splitAddress(currentTarget.value))}
-            />
-          )}
-        </Field>
-        <datalist id="pages">
-          {Object.entries(PAGES).map(([host, path]) => (
-            <option key={host} value={`${host}${DOMAIN}/${path}`}>
-              {texts.pages[host]}
-            </option>
-          ))}
-        </datalist>
-        {(['message', 'cookie', 'password'] as const).map((field) => (
-          <Field key={field} label={texts.form[field]} problem={problemOf(field)} name={field}>
+      {words && (
+        <div class="order-words">
+          <Field label={texts.form.address} problem={problemOf('host') ?? problemOf('path')} name="address">
             {(attributes) => (
               <input
                 {...attributes}
-                dir={field === 'message' ? 'auto' : 'ltr'}
-                value={order[field]}
-                onInput={({ currentTarget }) => change({ [field]: currentTarget.value })}
+                dir="ltr"
+                list="pages"
+                value={`${order.host}${DOMAIN}/${order.path}`}
+                onInput={({ currentTarget }) => change(splitAddress(currentTarget.value))}
               />
             )}
           </Field>
-        ))}
-      </div>
+          <datalist id="pages">
+            {Object.entries(PAGES).map(([host, path]) => (
+              <option key={host} value={`${host}${DOMAIN}/${path}`}>
+                {texts.pages[host]}
+              </option>
+            ))}
+          </datalist>
+          {(['message', 'cookie', 'password'] as const).map((field) => (
+            <Field key={field} label={texts.form[field]} problem={problemOf(field)} name={field}>
+              {(attributes) => (
+                <input
+                  {...attributes}
+                  dir={field === 'message' ? 'auto' : 'ltr'}
+                  value={order[field]}
+                  onInput={({ currentTarget }) => change({ [field]: currentTarget.value })}
+                />
+              )}
+            </Field>
+          ))}
+        </div>
+      )}
       <p class="problem" role="alert">
         {general ?? (state.replay?.status === 'failed' ? state.replay.detail : '')}
       </p>

@@ -111,7 +111,7 @@ export interface Run {
 
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Co}\p{Cn}\ufffd]/u
 /** Bytes of another protocol than text hold shorter runs of printable ones by chance. */
-const SHORTEST_STRING = 8
+const SHORTEST_STRING = 9
 
 /** Whether a person can read the bytes as text: UTF-8 with hardly anything else in it. */
 export function isText(bytes: Uint8Array): boolean {

@@ -1,6 +1,6 @@
 // The page's side of the wire: events from the server, and what it can be asked to do.
 import { useEffect, useReducer } from 'preact/hooks'
-import type { ConsoleEvent, Order, OrderProblem } from '../wire.ts'
+import type { ConsoleEvent, Cost, Order, OrderProblem } from '../wire.ts'
 import { START, tell, type State } from './state.ts'
 
 /** Everything the server tells, folded into one state; the browser connects anew by itself. */
@@ -26,6 +26,12 @@ export async function askReplay(order: Order): Promise<Asked> {
   if (response.ok) return undefined
   if (response.status !== 409 && response.status !== 422) return { problem: 'failed' }
   return (await response.json()) as Asked
+}
+
+/** Measures what each mode costs; undefined where that failed. */
+export async function askCost(): Promise<readonly Cost[] | undefined> {
+  const response = await post('/api/cost', {})
+  return response?.ok === true ? ((await response.json()) as readonly Cost[]) : undefined
 }
 
 async function post(address: string, body: unknown): Promise<Response | undefined> {

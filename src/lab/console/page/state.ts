@@ -7,6 +7,8 @@ import type { ConsoleEvent, GatewayFacts, Order, Pane, Piece, Welcome } from '..
 export interface PaneState {
   readonly pieces: Readonly<Partial<Record<Observer, readonly Piece[]>>>
   readonly run: LabRun | undefined
+  /** Names of the capture files that can be had. */
+  readonly captures: readonly string[]
 }
 
 export interface ReplayState {
@@ -25,7 +27,7 @@ export interface State {
 }
 
 export const START: State = { connected: true, welcome: undefined, gateway: undefined, replay: undefined }
-const EMPTY: PaneState = { pieces: {}, run: undefined }
+const EMPTY: PaneState = { pieces: {}, run: undefined, captures: [] }
 
 export type Told = ConsoleEvent | { readonly type: 'lost' }
 
@@ -66,7 +68,7 @@ export function tell(state: State, event: Told): State {
       }
     }
     case 'run': {
-      const pane = { ...replay.panes[event.pane], run: event.run }
+      const pane = { ...replay.panes[event.pane], run: event.run, captures: event.captures }
       return { ...state, replay: { ...replay, panes: { ...replay.panes, [event.pane]: pane } } }
     }
     case 'done':

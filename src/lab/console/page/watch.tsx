@@ -4,16 +4,21 @@ import { useState } from 'preact/hooks'
 import type { Observer } from '../../../policy/exposure.ts'
 import type { Show } from './bytes.tsx'
 import { Line } from './line.tsx'
-import { OrderForm } from './order-form.tsx'
+import { OrderForm, type Ordering } from './order-form.tsx'
 import { PaneView } from './pane.tsx'
 import type { State } from './state.ts'
 
-export function Watch({ state }: { readonly state: State }): JSX.Element {
+interface WatchProps {
+  readonly state: State
+  readonly ordering: Ordering
+}
+
+export function Watch({ state, ordering }: WatchProps): JSX.Element {
   const [observer, setObserver] = useState<Observer>('access-network')
   const [show, setShow] = useState<Show>('text')
   return (
     <>
-      <OrderForm state={state} />
+      <OrderForm state={state} ordering={ordering} words />
       <Line replay={state.replay} observer={observer} choose={setObserver} />
       <div class="panes">
         {(['left', 'right'] as const).map((pane) => (

@@ -1,6 +1,6 @@
 // The shape of a catalogue of texts. Rule: numbers go through functions, so that each language forms its own plural.
 import type { CanaryField } from '../../../canary.ts'
-import type { CellValue, LabMode, Scheme } from '../../../model.ts'
+import type { CellValue, CoverageTraffic, Evidence, LabMode, Scheme } from '../../../model.ts'
 import type { Information, Observer } from '../../../../policy/exposure.ts'
 import type { OrderProblem } from '../../wire.ts'
 
@@ -45,7 +45,6 @@ export interface Catalogue {
     readonly sending: string
     readonly again: string
     readonly stop: string
-    readonly words: string
   }
   /** The lab's pages by the first label of their names. */
   readonly pages: Readonly<Record<string, string>>
@@ -84,4 +83,98 @@ export interface Catalogue {
     readonly none: string
   }
   readonly words: Readonly<Record<CanaryField, string>>
+  readonly matrix: {
+    readonly waiting: string
+    readonly legend: string
+    readonly observer: string
+    readonly information: string
+    readonly way: string
+    readonly changed: string
+    /** Said of an observer for whom the second way changes nothing. */
+    readonly unchanged: Readonly<Record<Observer, string>>
+    readonly together: string
+    readonly joined: (names: readonly string[]) => string
+    readonly oneKnows: (names: readonly string[]) => string
+    readonly togetherKnow: string
+    readonly nobodyKnows: string
+  }
+  readonly coverage: {
+    readonly heading: string
+    readonly unknown: string
+    readonly inside: string
+    readonly outside: string
+    readonly traffic: Readonly<Record<CoverageTraffic, string>>
+    /** What no single measurement says. */
+    readonly facts: readonly string[]
+  }
+  readonly evidence: {
+    readonly close: string
+    readonly none: string
+    readonly files: string
+    readonly withKeys: string
+    readonly capture: string
+    readonly frame: string
+    readonly offset: string
+    readonly length: string
+    readonly encoding: string
+    readonly field: string
+    readonly layer: string
+    readonly kinds: Readonly<Record<Evidence['kind'], string>>
+  }
+  readonly cost: {
+    readonly heading: string
+    readonly says: string
+    readonly measure: string
+    readonly measuring: string
+    readonly failed: string
+    readonly latency: string
+    readonly speed: string
+    readonly ms: (value: number) => string
+    readonly mbs: (value: number) => string
+  }
+  readonly gateway: {
+    readonly heading: string
+    readonly says: string
+    readonly none: string
+    readonly addresses: string
+    readonly settings: string
+    readonly tries: string
+    readonly health: string
+    readonly ready: string
+    readonly notReady: string
+    readonly uptime: string
+    readonly seconds: (value: number) => string
+    readonly connections: string
+    readonly streams: string
+    readonly sessions: string
+    readonly tunnel: string
+    readonly up: string
+    readonly down: string
+    readonly bytes: string
+    readonly memory: string
+    readonly number: (value: number) => string
+    readonly size: (bytes: number) => string
+    readonly readable: string
+    readonly readableBy: Readonly<Record<'yes' | 'no' | 'unknown', string>>
+    readonly exposed: string
+    readonly errors: string
+    readonly nothing: string
+    readonly certificates: string
+    readonly roles: Readonly<Record<string, string>>
+    readonly days: (value: number) => string
+    readonly unreadable: string
+  }
+  readonly lessons: {
+    readonly heading: string
+    readonly says: string
+    readonly minutes: (value: number) => string
+    readonly list: ReadonlyArray<{
+      readonly title: string
+      readonly about: string
+      readonly minutes: number
+      readonly file: string
+    }>
+    readonly own: string
+    readonly ownSays: string
+  }
 }

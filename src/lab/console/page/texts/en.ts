@@ -85,7 +85,6 @@ export const EN: Catalogue = {
     sending: 'Sending…',
     again: 'Again and again',
     stop: 'Stop',
-    words: 'Your own words',
   },
   pages: {
     'riverside-clinic': 'a clinic',
@@ -209,5 +208,162 @@ export const EN: Catalogue = {
     header: 'a header',
     userAgent: 'your program',
     neverSent: 'what was never sent',
+  },
+  matrix: {
+    waiting: 'Nothing has been measured yet. Press “Send through both”.',
+    legend: 'What the words mean',
+    observer: 'Observer',
+    information: 'Information',
+    way: 'Way',
+    changed: 'different from the first way',
+    unchanged: {
+      'access-network': 'Nothing changes for the access network.',
+      'gateway-operator': 'Nothing changes for the operator: it learns exactly the same in both.',
+      resolver: 'Nothing changes for the resolver.',
+      'exit-network': 'Nothing changes for the exit network.',
+      destination: 'Nothing changes for the destination.',
+    },
+    together: 'If these put together what they have',
+    joined: (names) => `Together: ${names.join(' + ')}`,
+    oneKnows: (names) => `${names.join(', ')} already knows alone who you are and what you visited.`,
+    togetherKnow: 'none of them knows it alone; together they know who you are and what you visited.',
+    nobodyKnows: 'even together they do not know both who you are and what you visited.',
+  },
+  coverage: {
+    heading: 'What the modes do not cover',
+    unknown: 'Not measured for this request.',
+    inside: 'goes through it',
+    outside: 'leaves your machine beside it',
+    traffic: {
+      application: 'a program that was told of it',
+      'client-dns': 'look-ups by your own machine',
+      udp: 'datagrams (UDP)',
+      'untold-application': 'a program that was not told of it',
+    },
+    facts: [
+      'A tunnel that carries what programs send to a SOCKS port is an encrypted proxy. “VPN” means the whole device.',
+      'Whatever is not sent through the mode is not protected by it.',
+      'Sizes and times stay visible to the access network in every mode.',
+      'A client certificate tells the operator who you are, more surely than an address.',
+    ],
+  },
+  evidence: {
+    close: 'Close',
+    none: 'It was looked for in everything that was recorded here, under every encoding, and not found.',
+    files: 'Open it in Wireshark',
+    withKeys: 'with the TLS keys, for teaching',
+    capture: 'capture',
+    frame: 'packet',
+    offset: 'offset',
+    length: 'length',
+    encoding: 'encoding',
+    field: 'field',
+    layer: 'inside',
+    kinds: {
+      bytes: 'Found in the captured bytes',
+      endpoint: 'Reported by the kernel',
+      procedure: 'Worked out by a procedure that was run',
+    },
+  },
+  cost: {
+    heading: 'What it costs',
+    says:
+      'The same small page and the same large one, fetched through the gateway that runs here, one way after the other. ' +
+      'All of it is on this machine, so that what you see is the work of the modes, not a network.',
+    measure: 'Measure now',
+    measuring: 'Measuring…',
+    failed: 'The measurement failed. Is the gateway still running?',
+    latency: 'A small page, on a new connection',
+    speed: 'A large page',
+    ms: (value) => `${n(Math.round(value * 10) / 10)} ms`,
+    mbs: (value) => `${n(Math.round(value))} MB/s`,
+  },
+  gateway: {
+    heading: 'The gateway that runs here',
+    says: 'Numbers alone, from the same metrics as /metrics: nothing says who came, or where they went.',
+    none: 'No gateway runs beside this console. npm start runs one.',
+    addresses: 'Addresses',
+    settings: 'Settings for curl, browsers, git, ssh and the system',
+    tries: 'Lines to try',
+    health: 'Health',
+    ready: 'ready',
+    notReady: 'not ready',
+    uptime: 'Running for',
+    seconds: (value) =>
+      value < 120
+        ? `${n(value)} s`
+        : value < 7200
+          ? `${n(Math.round(value / 60))} min`
+          : `${n(Math.round(value / 3600))} h`,
+    connections: 'Connections',
+    streams: 'Streams',
+    sessions: 'Tunnel sessions',
+    tunnel: 'Tunnel of this client',
+    up: 'up',
+    down: 'down',
+    bytes: 'Bytes relayed',
+    memory: 'Memory',
+    number: n,
+    size: (bytes) =>
+      bytes < 1e4
+        ? `${n(bytes)} B`
+        : bytes < 1e6
+          ? `${n(Math.round(bytes / 1e3))} kB`
+          : `${n(Math.round(bytes / 1e5) / 10)} MB`,
+    readable: 'Could this operator read what it relayed?',
+    readableBy: { yes: 'yes', no: 'no, the site encrypts it', unknown: 'unknown' },
+    exposed: 'Streams in which an observer could read something',
+    errors: 'Refusals and errors, by code',
+    nothing: 'None so far.',
+    certificates: 'Certificates',
+    roles: { authority: 'authority', gateway: 'gateway', client: 'client', site: 'site' },
+    days: (value) => (value < 0 ? 'has ended' : times(value, 'day left', 'days left')),
+    unreadable: 'cannot be read',
+  },
+  lessons: {
+    heading: 'Lessons',
+    says: 'Each is one page: aims, steps, questions, what to expect, and a page for the teacher. All of them work offline.',
+    minutes: (value) => times(value, 'minute', 'minutes'),
+    list: [
+      {
+        title: '1. Is it a proxy or a VPN?',
+        about: 'What a licence, or an order to the operator, changes, and what it does not.',
+        minutes: 45,
+        file: '1-proxy-or-vpn.md',
+      },
+      {
+        title: '2. What the network sees, what the operator sees',
+        about: 'One message, two ways, two observers.',
+        minutes: 45,
+        file: '2-network-and-operator.md',
+      },
+      {
+        title: '3. What HTTPS already hides, and what it does not',
+        about: 'The name of the site, and everything else.',
+        minutes: 45,
+        file: '3-https.md',
+      },
+      {
+        title: '4. A certificate is a name tag',
+        about: 'Issue one, use it, revoke it, and see who knows your name.',
+        minutes: 60,
+        file: '4-certificates.md',
+      },
+      {
+        title: '5. Read the bytes yourself in Wireshark',
+        about: 'Each student finds words of their own in a capture.',
+        minutes: 60,
+        file: '5-wireshark.md',
+      },
+      {
+        title: '6. Audit a proxy that you were given',
+        about: 'What it hides, what it adds, and what goes around it.',
+        minutes: 60,
+        file: '6-audit.md',
+      },
+    ],
+    own: 'Words of their own for each student',
+    ownSays:
+      'A seed gives each student other words and addresses; the second line checks an answer file against its seed.',
   },
 }

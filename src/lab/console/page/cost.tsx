@@ -1,0 +1,81 @@
+// What each mode costs, measured now through the gateway that runs here, beside what it hides.
+import type { JSX } from 'preact'
+import { useState } from 'preact/hooks'
+import type { Cost } from '../wire.ts'
+import { useTexts } from './context.ts'
+import { modeName } from './names.ts'
+import { askCost } from './server.ts'
+import type { State } from './state.ts'
+
+type Measured = 'not-yet' | 'measuring' | 'failed' | readonly Cost[]
+
+export function CostPart({ state }: { readonly state: State }): JSX.Element {
+  const texts = useTexts()
+  const [measured, setMeasured] = useState<Measured>('not-yet')
+  const measure = async (): Promise<void> => {
+    setMeasured('measuring')
+    setMeasured((await askCost()) ?? 'failed')
+  }
+  return (
+    <section class="card" aria-labelledby="cost">
+      <h2 id="cost">{texts.cost.heading}</h2>
+      <p>{texts.cost.says}</p>
+      {state.welcome?.gateway === false ? (
+        <p>{texts.gateway.none}</p>
+      ) : (
+        <p>
+          <button
+            type="button"
+            class="send"
+            aria-disabled={measured === 'measuring'}
+            onClick={() => measured !== 'measuring' && void measure()}
+          >
+            {measured === 'measuring' ? texts.cost.measuring : texts.cost.measure}
+          </button>
+        </p>
+      )}
+      <div role="status">{measured === 'failed' && <p class="problem">{texts.cost.failed}</p>}</div>
+      {typeof measured === 'object' && <CostTable costs={measured} />}
+    </section>
+  )
+}
+
+function CostTable({ costs }: { readonly costs: readonly Cost[] }): JSX.Element {
+  const texts = useTexts()
+  const slowest = Math.max(...costs.map(({ latencyMs }) => latencyMs))
+  const fastest = Math.max(...costs.map(({ megabytesPerSecond }) => megabytesPerSecond))
+  return (
+    <table class="plain-table">
+      <thead>
+        <tr>
+          <th scope="col">{texts.matrix.way}</th>
+          <th scope="col">{texts.cost.latency}</th>
+          <th scope="col">{texts.cost.speed}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {costs.map((cost) => (
+          <tr key={`${cost.mode} ${cost.variant}`}>
+            <th scope="row">{modeName(texts, cost)}</th>
+            <td>
+              <Bar share={cost.latencyMs / slowest} text={texts.cost.ms(cost.latencyMs)} />
+            </td>
+            <td>
+              <Bar share={cost.megabytesPerSecond / fastest} text={texts.cost.mbs(cost.megabytesPerSecond)} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  )
+}
+
+/** A figure with a bar under it; the figure says it all, so the bar is hidden from screen readers. */
+function Bar({ share, text }: { readonly share: number; readonly text: string }): JSX.Element {
+  return (
+    <>
+      <bdi>{text}</bdi>
+      <meter class="bar" min={0} max={1} value={share} aria-hidden="true" />
+    </>
+  )
+}
