@@ -39,6 +39,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   health: async () => (await import('./cli/health.ts')).healthCommand,
 }
 
+const columns = (): number => process.stdout.columns
+const write = (text: string): void => void process.stdout.write(text)
+
 const io: ServiceIo = {
   out: (line) => void process.stdout.write(`${line}\n`),
   err: (line) => void process.stderr.write(`${line}\n`),
@@ -50,6 +53,7 @@ const io: ServiceIo = {
     return Buffer.concat(chunks).toString('utf8')
   },
   ...(process.stdin.isTTY && { askSecret: (prompt) => askSecret(process.stdin, process.stderr, prompt) }),
+  ...(process.stdout.isTTY && process.env['TERM'] !== 'dumb' && { terminal: { columns, write } }),
   log: { write: (text) => void process.stderr.write(text) },
   onSignal: (signal, handler) => void process.on(signal, handler),
 }

@@ -1,31 +1,43 @@
 // sightline connect: the tunnel client. A SOCKS and HTTP port on this machine, whose traffic leaves through a
 // gateway and nowhere else.
-import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { configSchema, type Config, type ConfigInput } from '../config/schema.ts'
+import type { Config } from '../config/schema.ts'
 import { GatewayError, type ErrorCode } from '../errors.ts'
+import type { Gateway } from '../gateway/gateway.ts'
 import type { TunnelState } from '../outbound/tunnel.ts'
+import { connectConfig, DEFAULT_LISTEN } from './connect-config.ts'
+import { environmentOf, printEnvironment, settingsText } from './connect-settings.ts'
+import { describeError, RateMeter, statusLine, tellState } from './connect-status.ts'
 import { fail, usage } from './failure.ts'
 import type { ServiceIo } from './io.ts'
-import { runService } from './service.ts'
+import { runService, type ReadyAddress } from './service.ts'
+import { BottomLine } from './bottom-line.ts'
 
-const HELP = `usage: sightline connect URL --certificate F --key F --authority F [options]
+const HELP = `usage: sightline connect URL [URL...] --certificate F --key F --authority F [options]
+       sightline connect --print-env [--listen A]
 
   keeps a tunnel to the gateway at URL and offers it to programs on this machine as a SOCKS and HTTP proxy;
-  while the gateway is away nothing leaves by another way
+  while the gateway is away nothing leaves by another way; of several gateways the first that can be reached
+  is used, and the first of the list again when it is back
 
   --certificate F   this client's certificate       (sightline pki issue NAME --client makes both)
   --key F           its private key
   --authority F     ca.crt of the authority that the gateway's certificate comes from
   --listen A        address for programs; default 127.0.0.1:1081
   --connections N   connections to the gateway, 1 to 16; default auto: one, and more while it is busy
+  --proxy URL       reach the gateway through this HTTP proxy: http://[NAME[:PASS]@]HOST:PORT or https://…;
+                    --proxy env takes it from HTTPS_PROXY, which is not looked at otherwise
+  --proxy-password-file F
+                    its password; one in the URL can be read by every user of this machine
+  --print-env       print exports for a shell; without URL those of the client that runs, and end
   --admin A         address for /metrics, /healthz and /readyz; none by default
   --json            one JSON object a line on standard output
 
 examples:
   sightline connect wss://gateway.example.org:8443/tunnel \\
     --certificate alice.crt --key alice.key --authority ca.crt
-  curl --socks5-hostname 127.0.0.1:1081 https://example.org/`
+  curl --socks5-hostname 127.0.0.1:1081 https://example.org/
+  eval "$(sightline connect --print-env)"`
 
 const HINTS: Partial<Record<ErrorCode, string>> = {
   'certificate-required': 'give --certificate and --key; sightline pki issue NAME --client makes them',
@@ -40,7 +52,22 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   'revocation-list-unusable': 'the operator has to renew the revocation list: sightline pki crl',
   'connection-refused': 'nothing listens there; check host and port, and that the gateway runs',
   'name-not-found': 'check the host in the URL',
+  'upstream-auth-failed':
+    'the proxy wants a name and a password: --proxy http://NAME@HOST:PORT --proxy-password-file F',
+  'upstream-untrusted':
+    "the proxy's certificate is of no authority that this machine knows; `proxy.authority` in a config file names one",
 }
+
+/** What is wrong with how this client was started, and is not mended by trying again. */
+const MISCONFIGURED: ReadonlySet<ErrorCode> = new Set([
+  'gateway-untrusted',
+  'tls-version',
+  'pki-invalid',
+  'upstream-auth-failed',
+  'upstream-untrusted',
+])
+
+const REFRESH_MS = 1_000
 
 export async function connectCommand(args: string[], io: ServiceIo): Promise<number> {
   let parsed
@@ -54,6 +81,9 @@ export async function connectCommand(args: string[], io: ServiceIo): Promise<num
         authority: { type: 'string' },
         listen: { type: 'string' },
         connections: { type: 'string' },
+        proxy: { type: 'string' },
+        'proxy-password-file': { type: 'string' },
+        'print-env': { type: 'boolean' },
         admin: { type: 'string' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
@@ -62,134 +92,111 @@ export async function connectCommand(args: string[], io: ServiceIo): Promise<num
   } catch (thrown) {
     return usage(io, (thrown as Error).message, 'connect')
   }
-  const { values, positionals } = parsed
+  const { values, positionals: urls } = parsed
+  const printEnv = values['print-env'] === true
   if (values.help === true) {
     io.out(HELP)
     return 0
   }
-  const [url, ...more] = positionals
-  if (url === undefined)
+  if (urls.length === 0 && printEnv) return printEnvironment(values.listen ?? DEFAULT_LISTEN, io)
+  if (urls.length === 0)
     return usage(io, 'no gateway given: sightline connect wss://HOST:8443/tunnel …', 'connect')
-  if (more.length > 0) return usage(io, `one gateway, not ${positionals.length}`, 'connect')
   if (values.authority === undefined)
     return usage(io, 'no authority given: add --authority ca.crt', 'connect')
   let config: Config
   try {
-    config = connectConfig(url, { ...values, authority: values.authority })
+    config = connectConfig(urls, { ...values, authority: values.authority }, io.env)
   } catch (thrown) {
     return fail(io, thrown)
   }
-  const report = new StateReport(values.json === true, io)
-  return runService(
-    {
-      config,
-      reread: () => config,
-      admin: values.admin !== undefined,
-      json: values.json === true,
-      onTunnelState: (state) => report.show(state),
-      started: () => report.failIfRefused(),
-    },
+  return new Connect(
+    config,
+    { json: values.json === true, printEnv, admin: values.admin !== undefined },
     io,
-  )
+  ).run()
 }
 
-interface ConnectValues {
-  readonly authority: string
-  readonly certificate?: string | undefined
-  readonly key?: string | undefined
-  readonly listen?: string | undefined
-  readonly connections?: string | undefined
-  readonly admin?: string | undefined
+interface ConnectOptions {
+  readonly json: boolean
+  readonly printEnv: boolean
+  readonly admin: boolean
 }
 
-/** The config that the options stand for. Errors: `config-invalid`, naming the option. */
-function connectConfig(url: string, values: ConnectValues): Config {
-  const absolute = (file: string | undefined): string | undefined =>
-    file === undefined ? undefined : path.resolve(file)
-  const input: ConfigInput = {
-    inbounds: [{ type: 'mixed', listen: values.listen ?? '127.0.0.1:1081', outbound: 'gateway' }],
-    outbounds: {
-      gateway: {
-        type: 'tunnel',
-        url,
-        certificate: absolute(values.certificate),
-        key: absolute(values.key),
-        authority: path.resolve(values.authority),
-        ...(values.connections !== undefined && {
-          connections: values.connections === 'auto' ? 'auto' : Number(values.connections),
-        }),
-      },
-    },
-    log: { level: 'silent' },
-    ...(values.admin !== undefined && { admin: { listen: values.admin } }),
-  }
-  const result = configSchema.safeParse(input)
-  if (result.success) return result.data
-  const [issue] = result.error.issues
-  const option = issue?.path.at(-1)
-  const given =
-    option === 'url'
-      ? url
-      : typeof option === 'string'
-        ? (Reflect.get(values, option) as string | undefined)
-        : undefined
-  throw new GatewayError('config-invalid', {
-    detail: `${option === 'url' ? 'URL' : `--${String(option)}`}: ${issue?.message ?? 'not valid'}${given === undefined ? '' : ` (found "${given}")`}`,
-    hint: 'sightline connect --help shows each option',
-  })
-}
-
-/** Says what becomes of the tunnel, once for each change. */
-class StateReport {
-  #json: boolean
+/** One run of the command: what it says, and when. */
+class Connect {
+  #config: Config
+  #options: ConnectOptions
   #io: ServiceIo
-  #last = ''
-  #refused: GatewayError | undefined
-  #started = false
+  #bottom: BottomLine | undefined
+  #meter = new RateMeter()
+  #state: TunnelState = { state: 'connecting' }
+  #gateway: Gateway | undefined
 
-  constructor(json: boolean, io: ServiceIo) {
-    this.#json = json
-    this.#io = io
+  constructor(config: Config, options: ConnectOptions, io: ServiceIo) {
+    this.#config = config
+    this.#options = options
+    if (io.terminal !== undefined && !options.json) this.#bottom = new BottomLine(io.terminal, io.env)
+    this.#io = this.#bottom?.under(io) ?? io
   }
 
-  show(state: TunnelState): void {
-    if (state.state === 'connecting') return
-    const error = 'error' in state ? state.error : undefined
-    this.#refused = state.state === 'refused' || isMisconfigured(error) ? error : undefined
-    const key = `${state.state}:${error?.code ?? ''}`
-    if (key === this.#last || (!this.#started && this.#refused !== undefined)) return
-    this.#last = key
-    if (this.#json) {
-      const facts = state.state === 'up' ? state.facts : { code: error?.code, reference: error?.reference }
-      return this.#io.out(JSON.stringify({ event: 'tunnel', state: state.state, ...facts }))
+  async run(): Promise<number> {
+    const timer = setInterval(() => this.#refresh(), REFRESH_MS).unref()
+    const { json, admin } = this.#options
+    try {
+      return await runService(
+        {
+          config: this.#config,
+          reread: () => this.#config,
+          admin,
+          json,
+          onTunnelState: (state) => this.#changed(state),
+          started: (gateway) => this.#started(gateway),
+          ready: (addresses) => this.#ready(addresses),
+        },
+        this.#io,
+      )
+    } finally {
+      clearInterval(timer)
+      this.#bottom?.end()
     }
-    if (state.state === 'up') {
-      const { protocol, cipher, group } = state.facts
-      return this.#io.out(`tunnel up: ${protocol}, ${cipher}, key exchange ${group}`)
-    }
-    const again =
-      state.state === 'down' ? 'trying again' : 'waiting for a new certificate, which is read by itself'
-    this.#io.err(`tunnel ${state.state}: ${describe(error)}; ${again}`)
+  }
+
+  #changed(state: TunnelState): void {
+    this.#state = state
+    // At the start what ends the command is said once, as its error.
+    if (this.#gateway !== undefined || hopeless(state) === undefined)
+      tellState(state, this.#options.json, this.#io)
+    if (this.#gateway !== undefined) this.#refresh()
   }
 
   /** At the start, what waiting cannot mend ends the command. */
-  failIfRefused(): void {
-    this.#started = true
-    if (this.#refused === undefined) return
-    const hint = HINTS[this.#refused.code]
-    throw new GatewayError(this.#refused.code, {
-      detail: describe(this.#refused),
-      ...(hint !== undefined && { hint }),
-    })
+  #started(gateway: Gateway): void {
+    this.#gateway = gateway
+    const error = hopeless(this.#state)
+    if (error === undefined) return
+    const hint = HINTS[error.code]
+    throw new GatewayError(error.code, { detail: describeError(error), ...(hint !== undefined && { hint }) })
+  }
+
+  #ready(addresses: readonly ReadyAddress[]): void {
+    const { json, printEnv } = this.#options
+    const address = addresses[0]?.address ?? ''
+    if (printEnv) for (const line of environmentOf(address)) this.#io.out(line)
+    else if (!json) this.#io.out(settingsText(address))
+    this.#refresh()
+  }
+
+  #refresh(): void {
+    const { terminal } = this.#io
+    if (this.#gateway === undefined || this.#bottom === undefined || terminal === undefined) return
+    const traffic = this.#gateway.tunnelTraffic
+    const rates = this.#meter.look(traffic, performance.now())
+    const { text, colour } = statusLine(this.#state, traffic, rates, terminal.columns())
+    this.#bottom.show(text, colour)
   }
 }
 
-function isMisconfigured(error: GatewayError | undefined): boolean {
-  return error?.code === 'gateway-untrusted' || error?.code === 'tls-version' || error?.code === 'pki-invalid'
-}
-
-function describe(error: GatewayError | undefined): string {
-  if (error === undefined) return 'unknown'
-  const reference = error.reference === undefined ? '' : `, reference ${error.reference}`
-  return `${error.code} (${error.message}${reference})`
+function hopeless(state: TunnelState): GatewayError | undefined {
+  if (!('error' in state)) return undefined
+  return state.state === 'refused' || MISCONFIGURED.has(state.error.code) ? state.error : undefined
 }

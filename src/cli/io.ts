@@ -11,8 +11,16 @@ export interface CliIo {
   readonly askSecret?: (prompt: string) => Promise<string | undefined>
 }
 
+/** A terminal that can move its cursor. */
+export interface Terminal {
+  columns(): number
+  write(text: string): void
+}
+
 /** What a command needs that runs until it is told to stop. */
 export interface ServiceIo extends CliIo {
+  /** Standard output, where it is a terminal that can draw a line again in place. */
+  readonly terminal?: Terminal
   /** Where log lines go; each ends with a newline. */
   readonly log: { write(text: string): void }
   onSignal(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', handler: () => void): void

@@ -7,7 +7,7 @@ import { GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
 import type { InboundContext } from '../inbound/context.ts'
 import { modeOf, type InboundHost } from '../inbound/inbound.ts'
 import type { SettingsFacts } from '../inbound/settings-facts.ts'
-import { TunnelOutbound, type TunnelState } from '../outbound/tunnel.ts'
+import { TunnelOutbound, type TunnelState, type TunnelTraffic } from '../outbound/tunnel.ts'
 import { parseEgressRules } from '../policy/egress.ts'
 import { allowsLoopback } from '../policy/egress-upstream.ts'
 import type { BoundAddress, Mode } from '../protocol/request.ts'
@@ -132,6 +132,10 @@ export class Gateway {
   }
 
   /** True from the moment that it is to stop: who routes to it should route elsewhere. */
+  get tunnelTraffic(): TunnelTraffic {
+    return this.#outbounds.tunnelTraffic
+  }
+
   get draining(): boolean {
     return this.#state !== 'serving'
   }

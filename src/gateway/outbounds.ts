@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Config } from '../config/schema.ts'
 import { DirectOutbound } from '../outbound/direct.ts'
 import type { DialRequest, Outbound } from '../outbound/outbound.ts'
-import { TunnelOutbound, type TunnelState } from '../outbound/tunnel.ts'
+import { TunnelOutbound, type TunnelState, type TunnelTraffic } from '../outbound/tunnel.ts'
 import { tunnelGateway } from '../outbound/tunnel-carrier.ts'
 import { UpstreamOutbound } from '../outbound/upstream.ts'
 import type { Lookup, Names, Resolve } from '../transport/resolve.ts'
@@ -71,6 +71,20 @@ export class Outbounds {
         entry.uses -= 1
         if (entry.retired && entry.uses === 0) this.#end(entry)
       },
+    }
+  }
+
+  /** Of all tunnels that this process keeps to gateways. */
+  get tunnelTraffic(): TunnelTraffic {
+    const all = [...this.#entries.values()].flatMap(({ outbound }) =>
+      outbound instanceof TunnelOutbound ? outbound.traffic : [],
+    )
+    const sum = (key: keyof TunnelTraffic): number => all.reduce((total, one) => total + one[key], 0)
+    return {
+      connections: sum('connections'),
+      streams: sum('streams'),
+      receivedBytes: sum('receivedBytes'),
+      sentBytes: sum('sentBytes'),
     }
   }
 

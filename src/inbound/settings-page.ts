@@ -2,6 +2,7 @@
 // where the listener wants them), nothing on it runs, and it says plainly what the proxy does not do.
 import { authorityOf } from '../protocol/http/pac.ts'
 import type { Reached } from './settings-facts.ts'
+import { chromiumLine, curlLines, environmentLines, gitLine, sshLine, urlOf } from './settings-lines.ts'
 
 export interface PageOptions {
   /** The listener that was asked first. */
@@ -95,15 +96,9 @@ function automatic({ base, loopbackDirect }: PageOptions): string[] {
 }
 
 function curl(own: Reached, socks: Reached | undefined): string[] {
-  const user = (one: Reached): string => (one.needsPassword ? ' --proxy-user NAME' : '')
-  const lines = [`curl --proxy ${urlOf(own)}${user(own)} https://example.org/`]
-  if (socks !== undefined)
-    lines.push(
-      `curl --proxy socks5h://${authorityOf(socks.host, socks.port)}${user(socks)} https://example.org/`,
-    )
   return [
     '<h2>curl</h2>',
-    ...lines.map(box),
+    ...curlLines(own, socks).map(box),
     note(own, 'curl asks for the password.'),
     own.secure
       ? "<p>If this machine does not know the authority of the proxy's certificate, add <code>--proxy-cacert FILE</code>.</p>"
@@ -114,7 +109,7 @@ function curl(own: Reached, socks: Reached | undefined): string[] {
 function browsers(own: Reached, { base }: PageOptions): string[] {
   return [
     '<h2>Chromium</h2>',
-    box(`chromium --proxy-server=${urlOf(own)}`),
+    box(chromiumLine(own)),
     box(`chromium --proxy-pac-url=${base}/proxy.pac`),
     '<h2>Firefox</h2><p>In Settings, Network Settings: Automatic proxy configuration URL, with the address above; or in user.js:</p>',
     box(
@@ -126,7 +121,7 @@ function browsers(own: Reached, { base }: PageOptions): string[] {
 function git(own: Reached): string[] {
   return [
     '<h2>git</h2>',
-    box(`git config --global http.proxy ${urlOf(own, own.needsPassword ? 'NAME@' : '')}`),
+    box(gitLine(own)),
     note(own, 'git asks for the password.'),
     '<p>Back again:</p>',
     box('git config --global --unset http.proxy'),
@@ -139,14 +134,7 @@ function ssh(own: Reached, socks: Reached | undefined): string[] {
     return [
       "<h2>ssh</h2><p>OpenBSD's nc speaks no TLS to a proxy: use a tunnel client, or a listener without TLS.</p>",
     ]
-  const kind = way.type === 'socks' ? '5' : 'connect'
-  const user = way.needsPassword && kind === 'connect' ? ' -P NAME' : ''
-  return [
-    "<h2>ssh (with OpenBSD's nc)</h2>",
-    box(
-      `ssh -o ProxyCommand='nc -X ${kind} -x ${authorityOf(way.host, way.port)}${user} %h %p' user@example.org`,
-    ),
-  ]
+  return ["<h2>ssh (with OpenBSD's nc)</h2>", box(sshLine(way))]
 }
 
 function apt(own: Reached): string[] {
@@ -161,10 +149,9 @@ function apt(own: Reached): string[] {
 
 function system(own: Reached, { base, loopbackDirect }: PageOptions): string[] {
   const url = urlOf(own, own.needsPassword ? 'NAME:PASSWORD@' : '')
-  const except = loopbackDirect ? '\nexport no_proxy=localhost,127.0.0.1,::1' : ''
   return [
     '<h2>The system: environment variables</h2>',
-    box(`export http_proxy=${url}\nexport https_proxy=${url}\nexport all_proxy=${url}${except}`),
+    box(environmentLines(url, loopbackDirect).join('\n')),
     note(own, 'Every program that you start can read a password that stands there.'),
     '<h2>The system: GNOME</h2>',
     box(
@@ -177,10 +164,6 @@ function system(own: Reached, { base, loopbackDirect }: PageOptions): string[] {
 
 function note({ needsPassword }: Reached, text: string): string {
   return needsPassword ? `<p>NAME is your user name. ${text}</p>` : ''
-}
-
-function urlOf({ host, port, secure }: Reached, userinfo = ''): string {
-  return `${secure ? 'https' : 'http'}://${userinfo}${authorityOf(host, port)}`
 }
 
 function box(text: string): string {

@@ -210,8 +210,7 @@ export class TunnelOutbound implements Outbound {
   /** Says what the tunnel as a whole is, once for each change of it. */
   #tell(): void {
     const state = this.#state()
-    const said =
-      'error' in state ? `${state.state} ${state.error.code} ${state.error.message}` : JSON.stringify(state)
+    const said = 'error' in state ? `${state.state} ${state.error.code}` : JSON.stringify(state)
     if (said === this.#said) return
     this.#said = said
     this.#options.stateChanged(state)
