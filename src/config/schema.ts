@@ -100,6 +100,10 @@ const dnsServer = z.string().refine(isDnsServer, {
 const dnsSchema = z
   .strictObject({
     servers: z.array(dnsServer).min(1).optional().describe('DNS servers to ask; default those of the system'),
+    localAddress: z
+      .union([z.ipv4(), z.ipv6()])
+      .optional()
+      .describe('Address of this machine to ask from; default what leads to the server'),
     timeoutMs: milliseconds.default(5_000).describe('One look-up, all tries together'),
     cacheEntries: z
       .int()

@@ -4,10 +4,12 @@ import http from 'node:http'
 import net from 'node:net'
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
+import * as zlib from 'node:zlib'
 import { SocksClient } from 'socks'
 import { GatewayError } from '../errors.ts'
 import type { Canaries } from './canary.ts'
 import type { Endpoint } from './capture.ts'
+import { lookUp } from './look-up.ts'
 import { GATEWAY_NAME } from './parties.ts'
 
 /** How the application was told to reach sites. */
@@ -20,12 +22,20 @@ export interface Visit {
   readonly via: Via
   readonly scheme: 'http' | 'https'
   readonly name: string
-  /** Where the name leads, for who resolves it himself. */
-  readonly site: Endpoint
+  /** The port that the site is known to have; where it is, whoever looks the name up learns. */
+  readonly port: number
+  /** The name server of the application's machine, for who looks the name up himself. */
+  readonly resolver: Endpoint
   /** Address that the application's machine sends from. */
   readonly from: string
   readonly authority: string
   readonly canaries: Canaries
+  /** TLS to the site in this version and no other; default the newest. */
+  readonly siteTls?: 'TLSv1.2' | undefined
+  /** PEM, shown to a site that asks for it. */
+  readonly clientCertificate?: { readonly certificate: string; readonly key: string } | undefined
+  /** A content coding that it says it takes. */
+  readonly accepts: string
   /** NSS key log lines of the application's own TLS, as they come. */
   readonly onKeylog: (line: Buffer) => void
 }
@@ -36,7 +46,13 @@ const TIMEOUT_MS = 5_000
 export async function visit(options: Visit): Promise<{ readonly body: string }> {
   let stream: Duplex = await connect(options)
   if (options.scheme === 'https') {
-    stream = await secured(stream, options.name, options)
+    stream = await secured(stream, options.name, options, {
+      ...(options.siteTls && { minVersion: options.siteTls, maxVersion: options.siteTls }),
+      ...(options.clientCertificate && {
+        cert: options.clientCertificate.certificate,
+        key: options.clientCertificate.key,
+      }),
+    })
   }
   try {
     return { body: await exchange(options, stream) }
@@ -49,12 +65,14 @@ async function secured(
   socket: Duplex,
   name: string,
   { authority, onKeylog }: Pick<Visit, 'authority' | 'onKeylog'>,
+  more: tls.ConnectionOptions = {},
 ): Promise<tls.TLSSocket> {
   const secure = tls.connect({
     socket,
     ca: authority,
     ALPNProtocols: ['http/1.1'],
     servername: name,
+    ...more,
   })
   secure.on('keylog', onKeylog)
   await once(secure, 'secureConnect')
@@ -62,20 +80,21 @@ async function secured(
 }
 
 async function connect(options: Visit): Promise<Duplex> {
-  const { via, scheme, site, name, from, canaries } = options
+  const { via, scheme, port, name, from, canaries } = options
   switch (via.kind) {
     case 'direct':
-      return dial(site, from)
+      return dial({ address: await lookUp(name, options), port }, from)
     case 'http':
     case 'https': {
       const link = await dial(via.proxy, from)
       const socket = via.kind === 'http' ? link : await secured(link, GATEWAY_NAME, options)
       return scheme === 'http'
         ? socket
-        : openConnect(socket, `${name}:${site.port}`, via.credentials ? canaries : undefined)
+        : openConnect(socket, `${name}:${port}`, via.credentials ? canaries : undefined)
     }
     case 'socks5':
     case 'socks5h': {
+      const host = via.kind === 'socks5h' ? name : await lookUp(name, options)
       const { socket } = await SocksClient.createConnection({
         proxy: {
           host: via.proxy.address,
@@ -84,7 +103,7 @@ async function connect(options: Visit): Promise<Duplex> {
           ...(via.credentials && { userId: canaries.proxyUser, password: canaries.proxyPassword }),
         },
         command: 'connect',
-        destination: { host: via.kind === 'socks5h' ? name : site.address, port: site.port },
+        destination: { host, port },
         socket_options: { localAddress: from, host: via.proxy.address, port: via.proxy.port },
         timeout: TIMEOUT_MS,
       })
@@ -127,9 +146,9 @@ function proxyAuthorization(canaries: Canaries | undefined): Record<string, stri
   return { 'proxy-authorization': `Basic ${token}` }
 }
 
-function exchange({ via, scheme, name, site, canaries }: Visit, stream: Duplex): Promise<string> {
+function exchange({ via, scheme, name, port, canaries, accepts }: Visit, stream: Duplex): Promise<string> {
   const path = `/${canaries.path}?q=${canaries.query}`
-  const host = `${name}:${site.port}`
+  const host = `${name}:${port}`
   const isHttpProxy = via.kind === 'http' || via.kind === 'https'
   const absolute = isHttpProxy && scheme === 'http'
   return new Promise((resolve, reject) => {
@@ -144,6 +163,7 @@ function exchange({ via, scheme, name, site, canaries }: Visit, stream: Duplex):
         authorization: `Basic ${Buffer.from(`${canaries.siteUser}:${canaries.sitePassword}`).toString('base64')}`,
         cookie: `session=${canaries.cookie}`,
         'x-note': canaries.header,
+        'accept-encoding': accepts,
         'content-type': 'text/plain',
         'content-length': Buffer.byteLength(canaries.requestBody),
         connection: 'close',
@@ -152,22 +172,22 @@ function exchange({ via, scheme, name, site, canaries }: Visit, stream: Duplex):
     })
     request.on('timeout', () => request.destroy(new GatewayError('dial-timeout')))
     request.on('error', reject)
-    request.on('response', (response) => {
-      let body = ''
-      response.setEncoding('utf8').on('data', (text: string) => (body += text))
-      response.on('error', reject)
-      response.on('end', () => {
-        if (response.statusCode === 200) resolve(body)
-        else
-          reject(
-            new GatewayError('dial-failed', {
-              detail: `the answer was ${response.statusCode}: ${body.trim()}`,
-            }),
-          )
-      })
-    })
+    request.on('response', (response) => resolve(bodyOf(response)))
     request.end(canaries.requestBody)
   })
+}
+
+async function bodyOf(response: http.IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of response) chunks.push(chunk as Buffer)
+  const body = decoded(Buffer.concat(chunks), response.headers['content-encoding']).toString('utf8')
+  if (response.statusCode === 200) return body
+  throw new GatewayError('dial-failed', { detail: `the answer was ${response.statusCode}: ${body.trim()}` })
+}
+
+function decoded(body: Buffer, coding: string | undefined): Buffer {
+  if (coding === 'br') return zlib.brotliDecompressSync(body)
+  return coding === undefined ? body : zlib.unzipSync(body)
 }
 
 function once(socket: net.Socket, event: 'connect' | 'secureConnect'): Promise<void> {

@@ -17,25 +17,31 @@ export const CANARY_FIELDS = [
   'proxyPassword',
   'certificateSubject',
   'hostLabel',
+  'datagram',
+  'untoldLabel',
   'neverSent',
 ] as const
 
 export type CanaryField = (typeof CANARY_FIELDS)[number]
 export type Canaries = Readonly<Record<CanaryField, string>>
 
+/** Who the user is; the same whatever is tried. */
+const IDENTITY: ReadonlySet<CanaryField> = new Set(['proxyUser', 'proxyPassword', 'certificateSubject'])
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz'
 /** RFC 4648 section 6, in lower case: the only alphabet that survives a path, a DNS label and a user name. */
 const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567'
 const RANDOM_BYTES = 15
 
 /**
- * The canaries of one run: each the HMAC-SHA256 of its field's name under `seed`, as 25 characters of
+ * The canaries of one probe: each the HMAC-SHA256 of its field's name and the probe's under `seed` (of what says who the
+ * user is, of the field's name alone: that does not change from probe to probe), as 25 characters of
  * lower-case base32 with a letter first (120 bits after the letter). Safe unescaped in a path, header,
  * cookie, body, DNS label, user name, password and certificate common name.
  */
-export function makeCanaries(seed: string): Canaries {
+export function makeCanaries(seed: string, probe = ''): Canaries {
   const word = (field: CanaryField): string => {
-    const digest = createHmac('sha256', seed).update(field).digest()
+    const planted = probe === '' || IDENTITY.has(field) ? field : `${field} of ${probe}`
+    const digest = createHmac('sha256', seed).update(planted).digest()
     return (
       LETTERS.charAt(digest.readUInt8(RANDOM_BYTES) % LETTERS.length) +
       base32(digest.subarray(0, RANDOM_BYTES))
@@ -55,6 +61,8 @@ export function makeCanaries(seed: string): Canaries {
     proxyPassword: word('proxyPassword'),
     certificateSubject: word('certificateSubject'),
     hostLabel: word('hostLabel'),
+    datagram: word('datagram'),
+    untoldLabel: word('untoldLabel'),
     neverSent: word('neverSent'),
   }
 }

@@ -1,6 +1,7 @@
 // The capture files of one recorded run: what stood at each vantage, and beside it, where TLS sealed some of it, a copy
 // that holds the keys. Pure. Rule: the vantage's own file never holds a key.
-import { vantagesOf, type Recording } from './assess.ts'
+import type { Recording } from './recording.ts'
+import { vantagesOf } from './vantages.ts'
 import { streamBytes, type CapturedConnection } from './capture.ts'
 import { runName, type Scenario } from './model.ts'
 import { encodeCapture } from './pcapng/file.ts'

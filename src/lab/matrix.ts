@@ -29,6 +29,12 @@ const BOLD = '\u001b[1m'
 const FIRST_COLUMN = 21
 const COLUMN = 11
 
+/** What stands above a column. */
+function headOf({ mode, variant }: LabRun): string {
+  if (variant === null) return mode
+  return variant.startsWith('socks') ? variant : `${mode.replace('-proxy', '')} ${variant}`
+}
+
 const LEGEND = `clear      readable there, in the bytes or from the kernel
 sealed     it was there, encrypted: found by decrypting the capture
 inferable  not there, but a procedure that was run recovers it
@@ -57,12 +63,13 @@ function observerTable(
   says: string,
   paint: (text: string, code: string) => string,
 ): string {
-  const heads = runs.map((run) => (run.variant ?? run.mode).padEnd(COLUMN)).join('')
+  const width = Math.max(COLUMN, ...runs.map((run) => headOf(run).length + 1))
+  const heads = runs.map((run) => headOf(run).padEnd(width)).join('')
   const lines = [`${paint(title, BOLD)}: ${says}`, `  ${''.padEnd(FIRST_COLUMN)}${heads}`.trimEnd()]
   for (const information of INFORMATION) {
     const words = runs.map((run) => {
       const value = cellOf(run, observer, information)?.value ?? 'not-measured'
-      return paint(WORDS[value].padEnd(COLUMN), COLOURS[value])
+      return paint(WORDS[value].padEnd(width), COLOURS[value])
     })
     lines.push(`  ${information.padEnd(FIRST_COLUMN)}${words.join('')}`.trimEnd())
   }
@@ -110,7 +117,7 @@ function formatVerdict(result: LabResult, paint: (text: string, code: string) =>
       : paint(`truth table: the measurement DISAGREES (seed ${result.seed})`, COLOURS.clear),
   ]
   for (const run of runs) {
-    for (const finding of run.findings) lines.push(`  ${run.variant ?? run.mode}, ${run.scheme}: ${finding}`)
+    for (const finding of run.findings) lines.push(`  ${headOf(run)}, ${run.scheme}: ${finding}`)
   }
   return lines.join('\n')
 }

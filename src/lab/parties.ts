@@ -7,6 +7,7 @@ import { GatewayError } from '../errors.ts'
 export interface Parties {
   readonly client: string
   readonly gateway: string
+  readonly resolver: string
   readonly destination: string
 }
 
@@ -19,7 +20,17 @@ export function partiesOf(seed: string): Parties {
     const digest = createHash('sha256').update(`${seed}:${party}`).digest()
     return `127.${[0, 1, 2].map((index) => 100 + ((digest[index] ?? 0) % 150)).join('.')}`
   }
-  return { client: address('client'), gateway: address('gateway'), destination: address('destination') }
+  return {
+    client: address('client'),
+    gateway: address('gateway'),
+    resolver: address('resolver'),
+    destination: address('destination'),
+  }
+}
+
+/** The name in this world whose first label is `label`. */
+export function siteName(label: string): string {
+  return `${label}.sightline.test`
 }
 
 /** Errors: `listen-failed` where this machine has only 127.0.0.1 (macOS without aliases). */

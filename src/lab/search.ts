@@ -63,28 +63,20 @@ export function searchCapture(bytes: Uint8Array, needle: string | Uint8Array): H
 }
 
 /**
- * Searches an HTTP body after undoing its Content-Encoding (RFC 9110 section 8.4; a list is undone from its
- * end). Offsets in the hits count in `decoded`. A body cut short is decoded as far as it goes. Throws
- * `bad-request` for a coding that is not known, a body that is not in it, or more than 64 MiB.
+ * An HTTP body without its Content-Encoding (RFC 9110 section 8.4; a list is undone from its end), and the codings that
+ * were undone (`gzip`, `gzip+br`; '' for none). A body cut short is decoded as far as it goes. Throws `bad-request` for a
+ * coding that is not known, a body that is not in it, or more than 64 MiB.
  */
-export function searchDecoded(
+export function decodeContent(
   body: Uint8Array,
   contentEncoding: string,
-  needle: string | Uint8Array,
-): { decoded: Uint8Array; hits: Hit[] } {
+): { readonly decoded: Uint8Array; readonly coding: string } {
   const codings = contentEncoding
     .split(',')
     .map((coding) => coding.trim().toLowerCase())
     .filter((coding) => coding !== '' && coding !== 'identity')
   const decoded = codings.reduceRight((content, coding) => decodeBody(content, coding), asBuffer(body))
-  const found = searchCapture(decoded, needle)
-  if (codings.length === 0) return { decoded, hits: found }
-  const label = codings.join('+')
-  const hits = found.map(({ offset, length, encoding }): Hit => {
-    const inner = encoding as NeedleEncoding
-    return { offset, length, encoding: `${label}:${inner}` }
-  })
-  return { decoded, hits }
+  return { decoded, coding: codings.join('+') }
 }
 
 /**

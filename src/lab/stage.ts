@@ -1,5 +1,6 @@
-// The stage of a measurement: certificates made for it alone, a destination, a gateway with every mode, and a tap on
-// each link. Rule: the gateway is the product's own, composed as `serve` does; the lab adds only taps and key logs.
+// The stage of a measurement: certificates made for it alone, a name server, a destination, a gateway with every mode,
+// and a wire with a tap for each link. Rule: the gateway is the product's own, composed as `serve` does; the lab adds
+// only taps and key logs.
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
@@ -10,12 +11,13 @@ import type { LabHooks } from '../gateway/lab-hooks.ts'
 import type { Observer } from '../gateway/observer.ts'
 import { hashPassword } from '../gateway/users.ts'
 import { initAuthority, issue } from '../pki/store.ts'
-import type { Canaries } from './canary.ts'
-import { Recorder, type Endpoint } from './capture.ts'
-import { LAB_MODES, type LabMode } from './model.ts'
-import { GATEWAY_NAME, type Parties } from './parties.ts'
-import { startSite, type Site } from './site.ts'
-import { Tap } from './tap.ts'
+import { makeCanaries, type Canaries } from './canary.ts'
+import type { Endpoint } from './capture.ts'
+import { LAB_MODES, type LabMode, type Scheme } from './model.ts'
+import { startNameServer, type NameServer } from './name-server.ts'
+import { GATEWAY_NAME, siteName, type Parties } from './parties.ts'
+import { startSite, type Site, type SiteCertificate } from './site.ts'
+import { Wires } from './wires.ts'
 
 /** Faults that a test switches in, to see the lab find them. */
 export interface Faults {
@@ -23,28 +25,31 @@ export interface Faults {
 }
 
 export interface StageOptions {
+  readonly seed: string
   readonly parties: Parties
+  /** Words of the stage as a whole: who the user is. */
   readonly canaries: Canaries
   /** Counts what the gateway does, so that its metrics can be held against the cells. */
   readonly observer: Observer
   readonly faults: Faults
 }
 
-const SETTLE_MS = 5_000
-
-type GatewayMode = Exclude<LabMode, 'direct'>
+export type GatewayMode = Exclude<LabMode, 'direct'>
 
 export class Stage {
-  readonly name: string
-  readonly access = new Recorder()
-  readonly exit = new Recorder()
+  readonly wires = new Wires()
   readonly authority: string
   readonly site: Site
   #options: StageOptions
   #directory: string
   #gateway: Gateway | undefined
-  #accessTaps = new Map<GatewayMode, Tap>()
-  #exitTaps = new Map<'http' | 'https', Tap>()
+  #names: NameServer | undefined
+  #zone = new Set<string>()
+  /** Where the near ends of the wires are. */
+  #access = new Map<GatewayMode, Endpoint>()
+  #exit = new Map<Scheme | 'echo', Endpoint>()
+  #resolver = new Map<'client' | 'gateway', Endpoint>()
+  #page = ''
   #serverKeylog = ''
 
   private constructor(options: StageOptions, directory: string, authority: string, site: Site) {
@@ -52,18 +57,15 @@ export class Stage {
     this.#directory = directory
     this.authority = authority
     this.site = site
-    this.name = siteName(options.canaries)
   }
 
   static async start(options: StageOptions): Promise<Stage> {
     const directory = await mkdtemp(path.join(os.tmpdir(), 'sightline-lab-'))
     let stage: Stage | undefined
     try {
-      const file = (name: string): Promise<string> => readFile(path.join(directory, name), 'utf8')
-      const { canaries, parties } = options
+      const { canaries, parties, seed } = options
       await initAuthority(directory)
       await issue(directory, 'gateway', { kind: 'server', hosts: [GATEWAY_NAME, parties.gateway] })
-      await issue(directory, 'site', { kind: 'server', hosts: [siteName(canaries)] })
       await issue(directory, canaries.certificateSubject, { kind: 'client', hosts: [] })
       await writeFile(
         path.join(directory, 'users'),
@@ -72,11 +74,10 @@ export class Stage {
       )
       const site = await startSite({
         address: parties.destination,
-        certificate: await file('site.crt'),
-        key: await file('site.key'),
-        page: () => `you are at the destination; ${canaries.responseBody}\n`,
+        ...(await certificateFor(directory, siteName(makeCanaries(seed).hostLabel))),
+        page: () => stage?.nextPage() ?? '',
       })
-      stage = new Stage(options, directory, await file('ca.crt'), site)
+      stage = new Stage(options, directory, await readFile(path.join(directory, 'ca.crt'), 'utf8'), site)
       await stage.#compose()
       return stage
     } catch (thrown) {
@@ -85,22 +86,34 @@ export class Stage {
     }
   }
 
-  /** Where the application finds the gateway for a mode: the tap on its access link. */
+  /** Gives a probe's names a place in this world, and its site the page and the certificate for them. */
+  async introduce({ hostLabel, untoldLabel, responseBody }: Canaries): Promise<void> {
+    this.#page = `you are at the destination; ${responseBody}\n`
+    for (const label of [hostLabel, untoldLabel]) {
+      const name = siteName(label)
+      if (this.#zone.has(name)) continue
+      this.#zone.add(name)
+      this.site.addName(name, await certificateFor(this.#directory, name))
+    }
+  }
+
+  nextPage(): string {
+    return this.#page
+  }
+
+  /** Where the application finds the gateway for a mode. */
   gatewayAddress(mode: GatewayMode): Endpoint {
-    const tap = this.#accessTaps.get(mode)
-    if (tap === undefined) throw new GatewayError('internal-error')
-    return tap.address
+    return known(this.#access, mode)
   }
 
-  siteAddress(scheme: 'http' | 'https'): Endpoint {
-    const tap = this.#exitTaps.get(scheme)
-    if (tap === undefined) throw new GatewayError('internal-error')
-    return tap.address
+  /** Where the application finds the site. */
+  siteAddress(service: Scheme | 'echo'): Endpoint {
+    return known(this.#exit, service)
   }
 
-  /** What the names of this world resolve to. */
-  resolve(name: string): string | undefined {
-    return name === this.name ? this.#options.parties.destination : undefined
+  /** Where a party finds the name server. */
+  resolverAddress(party: 'client' | 'gateway'): Endpoint {
+    return known(this.#resolver, party)
   }
 
   serverKeylog(): string {
@@ -132,69 +145,52 @@ export class Stage {
     return { client, listens }
   }
 
-  /** Waits until everything under way has passed the taps; false where something never ended, and was reset. */
-  async settled(): Promise<boolean> {
-    const deadline = AbortSignal.timeout(SETTLE_MS)
-    const taps = [...this.#accessTaps.values(), ...this.#exitTaps.values()]
-    const ended = await Promise.all(taps.map((tap) => tap.settled(deadline)))
-    return ended.every(Boolean)
-  }
-
   async close(): Promise<void> {
     this.#gateway?.destroy()
-    for (const tap of [...this.#accessTaps.values(), ...this.#exitTaps.values()]) tap.close()
+    this.wires.close()
+    this.#names?.close()
     this.site.close()
     await rm(this.#directory, { recursive: true, force: true })
   }
 
   async #compose(): Promise<void> {
     const { parties, observer, faults } = this.#options
-    for (const scheme of ['http', 'https'] as const) {
-      const listen = { address: parties.destination, port: 0 }
-      this.#exitTaps.set(
-        scheme,
-        await Tap.start({ listen, onward: this.site[scheme], recorder: () => this.exit }),
-      )
-    }
-    const tls = {
-      certificate: this.#file('gateway.crt'),
-      key: this.#file('gateway.key'),
-      clientAuthority: this.#file('ca.crt'),
-      revocationList: this.#file('ca.crl'),
-    }
-    const auth = { users: this.#file('users') }
-    const listen = `${parties.gateway}:0`
+    this.#names = await startNameServer(parties.resolver, (name) =>
+      this.#zone.has(name) ? [parties.destination] : undefined,
+    )
+    for (const party of ['client', 'gateway'] as const)
+      this.#resolver.set(party, await this.wires.both('resolver', this.#names.address))
+    for (const scheme of ['http', 'https'] as const)
+      this.#exit.set(scheme, await this.wires.tcp('exit', this.site[scheme]))
+    this.#exit.set('echo', await this.wires.udp('exit', this.site.echo))
     const hooks: LabHooks = {
       ...faults,
       onServerKeylog: (line) => (this.#serverKeylog += line.toString('latin1')),
     }
-    this.#gateway = await Gateway.start({
-      config: this.#config({
-        inbounds: [
-          { type: 'http', listen, auth },
-          { type: 'socks', listen, auth },
-          { type: 'http', listen, auth, tls: { certificate: tls.certificate, key: tls.key } },
-          { type: 'tunnel', listen, tls },
-        ],
-        outbounds: { direct: { type: 'direct', localAddress: parties.gateway } },
-        egress: { allow: [parties.destination] },
-      }),
-      observer,
-      resolve: async (name) => {
-        const address = this.resolve(name)
-        if (address === undefined) throw new GatewayError('name-not-found', { side: 'upstream' })
-        return [address]
-      },
-      lab: hooks,
-    })
+    this.#gateway = await Gateway.start({ config: this.#gatewayConfig(), observer, lab: hooks })
     for (const { mode, address } of this.#gateway.addresses) {
-      if (!isGatewayMode(mode)) continue
-      const where = { address: parties.gateway, port: 0 }
-      this.#accessTaps.set(
-        mode,
-        await Tap.start({ listen: where, onward: address, recorder: () => this.access }),
-      )
+      if (isGatewayMode(mode)) this.#access.set(mode, await this.wires.tcp('access', address))
     }
+  }
+
+  #gatewayConfig(): Config {
+    const { parties } = this.#options
+    const tls = { certificate: this.#file('gateway.crt'), key: this.#file('gateway.key') }
+    const clients = { clientAuthority: this.#file('ca.crt'), revocationList: this.#file('ca.crl') }
+    const auth = { users: this.#file('users') }
+    const listen = `${parties.gateway}:0`
+    const { address, port } = this.resolverAddress('gateway')
+    return this.#config({
+      inbounds: [
+        { type: 'http', listen, auth },
+        { type: 'socks', listen, auth },
+        { type: 'http', listen, auth, tls },
+        { type: 'tunnel', listen, tls: { ...tls, ...clients } },
+      ],
+      outbounds: { direct: { type: 'direct', localAddress: parties.gateway } },
+      egress: { allow: [parties.destination, parties.resolver] },
+      dns: { servers: [`${address}:${port}`], localAddress: parties.gateway },
+    })
   }
 
   #config(input: ConfigInput): Config {
@@ -206,10 +202,18 @@ export class Stage {
   }
 }
 
-function isGatewayMode(mode: string): mode is GatewayMode {
-  return mode !== 'direct' && (LAB_MODES as readonly string[]).includes(mode)
+async function certificateFor(directory: string, name: string): Promise<SiteCertificate> {
+  await issue(directory, name, { kind: 'server', hosts: [name] })
+  const read = (ending: string): Promise<string> => readFile(path.join(directory, name + ending), 'utf8')
+  return { certificate: await read('.crt'), key: await read('.key') }
 }
 
-function siteName(canaries: Canaries): string {
-  return `${canaries.hostLabel}.sightline.test`
+function known<K, V>(map: ReadonlyMap<K, V>, key: K): V {
+  const found = map.get(key)
+  if (found === undefined) throw new GatewayError('internal-error')
+  return found
+}
+
+function isGatewayMode(mode: string): mode is GatewayMode {
+  return mode !== 'direct' && (LAB_MODES as readonly string[]).includes(mode)
 }

@@ -11,6 +11,8 @@ export interface TapOptions {
   /** Where the party really listens. */
   readonly onward: Endpoint
   readonly recorder: () => Recorder
+  /** Where the record says that this leads; default where it was connected to. */
+  readonly carries?: Endpoint | undefined
 }
 
 export class Tap {
@@ -61,7 +63,7 @@ export class Tap {
 
   #accept(near: net.Socket): void {
     const from: Endpoint = { address: near.remoteAddress ?? '', port: near.remotePort ?? 0 }
-    const to: Endpoint = { address: near.localAddress ?? '', port: near.localPort ?? 0 }
+    const to = this.#options.carries ?? { address: near.localAddress ?? '', port: near.localPort ?? 0 }
     const { record, end, connection } = this.#options.recorder().connection(from, to)
     const { address, port } = this.#options.onward
     const far = net.connect({

@@ -1,97 +1,132 @@
-// The truth table: what each observer must be able to read, and no more, in each mode. Data, one line a row, in the
-// order of INFORMATION: C clear, S sealed, I inferable, - absent. A measurement that shows more, or less, is red.
-import { INFORMATION, type Information, type Observer } from '../policy/exposure.ts'
-import type { CellValue, Scenario } from './model.ts'
+// The truth table: what each observer must be able to read, and no more, in each mode. An executable specification: a
+// measurement that shows more, or less, is red. The cells and their reasons stand in truth/; this file says which make
+// a row, in the order in which the lab measures.
+import type { Information, Observer } from '../policy/exposure.ts'
+import type { CoverageTraffic, LabMode, Scenario, Scheme, Variant } from './model.ts'
+import { ACCESS_NETWORK } from './truth/access-network.ts'
+import type { Cells, Expectation } from './truth/cell.ts'
+import { COVERAGE, type CoverageExpectation } from './truth/coverage.ts'
+import { DESTINATION, EXIT_NETWORK, RESOLVER } from './truth/far-side.ts'
+import { GATEWAY_OPERATOR, NO_GATEWAY } from './truth/gateway-operator.ts'
 
-const LETTERS: Readonly<Record<string, CellValue>> = {
-  C: 'clear',
-  S: 'sealed',
-  I: 'inferable',
-  '-': 'absent',
-}
-
-/** What a cell must be, and why. */
-export interface Expectation {
-  readonly value: CellValue
-  readonly reason: string
-}
-
-/** One scenario: what each observer must be able to read in it, and no more. */
+/** One scenario: what each observer must be able to read in it, and what leaves the client outside the mode. */
 export interface TruthRow extends Scenario {
-  readonly cells: Partial<Record<Observer, Readonly<Record<Information, Expectation>>>>
+  readonly cells: Readonly<Record<Observer, Cells>>
+  readonly coverage: Readonly<Record<CoverageTraffic, CoverageExpectation>>
 }
 
-interface Row extends Scenario {
-  readonly cells: Partial<Record<Observer, string>>
-  /** Why the cells are as they are; for the reader of a red run. */
-  readonly reason: string
-}
+/** How the site is visited: http, https, https in TLS 1.2, or by datagrams. */
+type Visit = 'http' | 'https' | 'tls12' | 'udp'
 
-// Order: address, identity, name, destination address, URL, content, shape, fingerprint.
-// prettier-ignore
-const ROWS: readonly Row[] = [
-  { mode: 'direct', variant: null, scheme: 'http', cells: { 'access-network': 'C-CCCCC-', destination: 'C-CCCCC-' },
-    reason: 'nothing is between client and site, and nothing is encrypted' },
-  { mode: 'direct', variant: null, scheme: 'https', cells: { 'access-network': 'C-CCSSCC', destination: 'C-CCCCCC' },
-    reason: 'TLS seals what is sent; the name (SNI), addresses, sizes and the ClientHello stay readable' },
-  { mode: 'http-proxy', variant: null, scheme: 'http',
-    cells: { 'access-network': 'CCCICCC-', 'gateway-operator': 'CCCCCCC-', destination: '--CCCCC-' },
-    reason: 'the proxy encrypts nothing; it puts its own address in the place of the client\'s' },
-  { mode: 'http-proxy', variant: null, scheme: 'https',
-    cells: { 'access-network': 'CCCISSCC', 'gateway-operator': 'CCCCSSCC', destination: '--CCCCCC' },
-    reason: 'CONNECT carries the site\'s TLS, but its authority and Proxy-Authorization are in clear' },
-  { mode: 'socks-proxy', variant: 'socks5', scheme: 'http',
-    cells: { 'access-network': 'CCCCCCC-', 'gateway-operator': 'CCCCCCC-', destination: '--CCCCC-' },
-    reason: 'the client resolves the name and sends the address; SOCKS passwords are in clear' },
-  { mode: 'socks-proxy', variant: 'socks5', scheme: 'https',
-    cells: { 'access-network': 'CCCCSSCC', 'gateway-operator': 'CCCCSSCC', destination: '--CCCCCC' },
-    reason: 'the client sends the address, and the site\'s ClientHello the name' },
-  { mode: 'socks-proxy', variant: 'socks5h', scheme: 'http',
-    cells: { 'access-network': 'CCCICCC-', 'gateway-operator': 'CCCCCCC-', destination: '--CCCCC-' },
-    reason: 'the client sends the name, in clear; whoever reads it can resolve it' },
-  { mode: 'socks-proxy', variant: 'socks5h', scheme: 'https',
-    cells: { 'access-network': 'CCCISSCC', 'gateway-operator': 'CCCCSSCC', destination: '--CCCCCC' },
-    reason: 'the client sends the name, in clear, and the site\'s ClientHello says it again' },
-  { mode: 'https-proxy', variant: null, scheme: 'http',
-    cells: { 'access-network': 'CSS-SSCC', 'gateway-operator': 'CCCCCCCC', destination: '--CCCCC-' },
-    reason: 'the link to the proxy is TLS, and its ClientHello is the application\'s own' },
-  { mode: 'https-proxy', variant: null, scheme: 'https',
-    cells: { 'access-network': 'CSS-SSCC', 'gateway-operator': 'CCCCSSCC', destination: '--CCCCCC' },
-    reason: 'the site\'s TLS runs inside that of the proxy' },
-  { mode: 'tunnel', variant: null, scheme: 'http',
-    cells: { 'access-network': 'CSS-SSC-', 'gateway-operator': 'CCCCCCC-', destination: '--CCCCC-' },
-    reason: 'the tunnel seals all but addresses and shape for the access network; for the operator nothing changes' },
-  { mode: 'tunnel', variant: null, scheme: 'https',
-    cells: { 'access-network': 'CSS-SSCS', 'gateway-operator': 'CCCCSSCC', destination: '--CCCCCC' },
-    reason: 'the site\'s TLS runs inside the tunnel\'s; the operator reads what the site\'s TLS leaves open' },
-]
+function row(
+  mode: LabMode,
+  variant: Variant,
+  visit: Visit,
+  cells: { access: Cells; operator: Cells },
+): TruthRow {
+  const isDirect = mode === 'direct'
+  const asks = isDirect || variant === 'socks5' ? 'client' : 'gateway'
+  const scheme: Scheme = visit === 'https' || visit === 'tls12' ? 'https' : 'http'
+  return {
+    mode,
+    variant,
+    scheme,
+    cells: {
+      'access-network': cells.access,
+      'gateway-operator': cells.operator,
+      resolver: RESOLVER[asks],
+      'exit-network': EXIT_NETWORK[isDirect ? 'direct' : 'relayed'][visit],
+      destination: DESTINATION[isDirect ? 'direct' : 'relayed'][visit],
+    },
+    coverage: COVERAGE[variant === 'socks5' ? 'socks5' : mode],
+  }
+}
 
 /** Every scenario that the lab measures, in the order in which it does. */
-export const TRUTH_TABLE: readonly TruthRow[] = ROWS.map((row) => ({
-  mode: row.mode,
-  variant: row.variant,
-  scheme: row.scheme,
-  cells: Object.fromEntries(
-    Object.entries(row.cells).map(([observer, letters]) => [observer, expand(letters, row.reason)]),
-  ),
-}))
+export const TRUTH_TABLE: readonly TruthRow[] = [
+  row('direct', null, 'http', { access: ACCESS_NETWORK.direct.http, operator: NO_GATEWAY }),
+  row('direct', null, 'https', { access: ACCESS_NETWORK.direct.https, operator: NO_GATEWAY }),
+  row('direct', 'tls12', 'tls12', { access: ACCESS_NETWORK.direct.tls12, operator: NO_GATEWAY }),
+  row('direct', 'udp', 'udp', { access: ACCESS_NETWORK.direct.udp, operator: NO_GATEWAY }),
+  row('http-proxy', null, 'http', {
+    access: ACCESS_NETWORK['http-proxy'].http,
+    operator: GATEWAY_OPERATOR.plain.http,
+  }),
+  row('http-proxy', null, 'https', {
+    access: ACCESS_NETWORK['http-proxy'].https,
+    operator: GATEWAY_OPERATOR.plain.https,
+  }),
+  row('http-proxy', 'tls12', 'tls12', {
+    access: ACCESS_NETWORK['http-proxy'].tls12,
+    operator: GATEWAY_OPERATOR.plain.tls12,
+  }),
+  row('socks-proxy', 'socks5', 'http', {
+    access: ACCESS_NETWORK.socks5.http,
+    operator: GATEWAY_OPERATOR.socks5.http,
+  }),
+  row('socks-proxy', 'socks5', 'https', {
+    access: ACCESS_NETWORK.socks5.https,
+    operator: GATEWAY_OPERATOR.socks5.https,
+  }),
+  row('socks-proxy', 'socks5h', 'http', {
+    access: ACCESS_NETWORK.socks5h.http,
+    operator: GATEWAY_OPERATOR.plain.http,
+  }),
+  row('socks-proxy', 'socks5h', 'https', {
+    access: ACCESS_NETWORK.socks5h.https,
+    operator: GATEWAY_OPERATOR.plain.https,
+  }),
+  row('socks-proxy', 'tls12', 'tls12', {
+    access: ACCESS_NETWORK.socks5h.tls12,
+    operator: GATEWAY_OPERATOR.plain.tls12,
+  }),
+  row('socks-proxy', 'udp', 'udp', {
+    access: ACCESS_NETWORK.socks5h.udp,
+    operator: GATEWAY_OPERATOR.plain.udp,
+  }),
+  row('https-proxy', null, 'http', {
+    access: ACCESS_NETWORK['https-proxy'].http,
+    operator: GATEWAY_OPERATOR['https-proxy'].http,
+  }),
+  row('https-proxy', null, 'https', {
+    access: ACCESS_NETWORK['https-proxy'].https,
+    operator: GATEWAY_OPERATOR.plain.https,
+  }),
+  row('https-proxy', 'tls12', 'tls12', {
+    access: ACCESS_NETWORK['https-proxy'].tls12,
+    operator: GATEWAY_OPERATOR.plain.tls12,
+  }),
+  row('tunnel', null, 'http', {
+    access: ACCESS_NETWORK.tunnel.http,
+    operator: GATEWAY_OPERATOR.tunnel.http,
+  }),
+  row('tunnel', null, 'https', {
+    access: ACCESS_NETWORK.tunnel.https,
+    operator: GATEWAY_OPERATOR.tunnel.https,
+  }),
+  row('tunnel', 'tls12', 'tls12', {
+    access: ACCESS_NETWORK.tunnel.tls12,
+    operator: GATEWAY_OPERATOR.tunnel.tls12,
+  }),
+  row('tunnel', 'udp', 'udp', {
+    access: ACCESS_NETWORK.tunnel.udp,
+    operator: GATEWAY_OPERATOR.tunnel.udp,
+  }),
+]
 
-/** What the table says, or undefined where the observer is not part of that row. */
+/** What the table says of a scenario; undefined where the lab has no such. */
+export function truthOf(scenario: Scenario): TruthRow | undefined {
+  return TRUTH_TABLE.find(
+    ({ mode, variant, scheme }) =>
+      mode === scenario.mode && variant === scenario.variant && scheme === scenario.scheme,
+  )
+}
+
+/** What the table says of a cell; undefined where it has no such scenario. */
 export function expectedValue(
-  run: Scenario,
+  scenario: Scenario,
   observer: Observer,
   information: Information,
 ): Expectation | undefined {
-  const row = TRUTH_TABLE.find(
-    ({ mode, variant, scheme }) => mode === run.mode && variant === run.variant && scheme === run.scheme,
-  )
-  return row?.cells[observer]?.[information]
-}
-
-function expand(letters: string, reason: string): Record<Information, Expectation> {
-  const cells = INFORMATION.map((information, index) => {
-    const value = LETTERS[letters.charAt(index)] ?? 'not-measured'
-    return [information, { value, reason }] as const
-  })
-  return Object.fromEntries(cells) as Record<Information, Expectation>
+  return truthOf(scenario)?.cells[observer][information]
 }

@@ -14,6 +14,7 @@ export type FamilyAnswer =
 export interface DnsChannelOptions {
   /** `192.0.2.1`, `192.0.2.1:53`, `[2001:db8::1]:53`; the system's servers where there are none. */
   readonly servers?: readonly string[] | undefined
+  readonly localAddress?: string | undefined
   /** For each question, all tries together, about. */
   readonly timeoutMs: number
   /** What is more is cut off. */
@@ -61,12 +62,13 @@ export class DnsChannel {
   }
 
   #current(): Resolver {
-    const { clock, servers, timeoutMs } = this.#options
+    const { clock, servers, localAddress, timeoutMs } = this.#options
     const nowMs = clock.now()
     if (this.#resolver !== undefined && nowMs < this.#renewMs) return this.#resolver
     // c-ares doubles the time at each try: 1 + 2 parts.
     const resolver = new Resolver({ timeout: Math.max(1, Math.floor(timeoutMs / 3)), tries: TRIES })
     if (servers !== undefined && servers.length > 0) resolver.setServers(servers)
+    if (localAddress !== undefined) resolver.setLocalAddress(localAddress)
     this.#renewMs = nowMs + RENEW_MS
     this.#resolver = resolver
     return resolver

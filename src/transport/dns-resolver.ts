@@ -11,6 +11,8 @@ import { SYSTEM_CLOCK, type Clock, type Lookup, type Names, type Resolve } from 
 export interface DnsOptions {
   /** The system's where there are none. */
   readonly servers?: readonly string[] | undefined
+  /** Address of this machine to ask from, for servers of its family. */
+  readonly localAddress?: string | undefined
   readonly timeoutMs: number
   readonly cacheEntries: number
   readonly maxTtlMs: number
@@ -42,12 +44,12 @@ export class DnsResolver implements Names {
   #questions = new Map<string, DnsQuestion>()
 
   constructor(options: DnsOptions) {
-    const { clock = SYSTEM_CLOCK, hostsFile = '/etc/hosts', servers, timeoutMs } = options
+    const { clock = SYSTEM_CLOCK, hostsFile = '/etc/hosts', servers, localAddress, timeoutMs } = options
     this.#options = options
     this.#clock = clock
     this.#hosts = new HostsFile(hostsFile, () => clock.now())
     this.#cache = new DnsCache(options.cacheEntries, () => clock.now())
-    this.#channel = new DnsChannel({ servers, timeoutMs, maxAddresses: MAX_ADDRESSES, clock })
+    this.#channel = new DnsChannel({ servers, localAddress, timeoutMs, maxAddresses: MAX_ADDRESSES, clock })
   }
 
   /** Takes a lower-case name without trailing dot (`normalizeHost`). Whoever calls keeps the time. */

@@ -5,7 +5,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { labCommand } from '../../src/cli/lab.ts'
 import type { CliIo } from '../../src/cli/io.ts'
 import type { Faults } from '../../src/lab/stage.ts'
-import type { LabResult } from '../../src/lab/model.ts'
+import { runName, type LabResult } from '../../src/lab/model.ts'
 import { readPcapng } from '../support/pcapng.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
@@ -99,7 +99,7 @@ describe('sightline lab run', () => {
   it('prints colour and progress on a terminal, and no colour with NO_COLOR', async () => {
     const coloured = await call(ONE, { isTty: true })
     expect(coloured.out).toContain('\u001b[31mclear')
-    expect(coloured.err).toBe('measuring direct, http')
+    expect(coloured.err).toBe('measuring direct, http\nmeasuring direct (udp), http')
     const plain = await call(ONE, { isTty: true, env: { NO_COLOR: '1' } })
     expect(plain.out).not.toContain('\u001b')
     // no-color.org: present and not an empty string.
@@ -114,7 +114,7 @@ describe('sightline lab run', () => {
       version: 1,
       seed: 'cli',
       agreesWithTruthTable: true,
-      runs: [{ mode: 'direct', scheme: 'http' }],
+      runs: [{ mode: 'direct', scheme: 'http' }, { variant: 'udp' }],
     })
   })
 
@@ -143,7 +143,7 @@ describe('sightline lab run', () => {
     const json = directory.file('cells.json')
     const { code, err } = await call([...ONE, '--captures', folder, '--json', json])
     expect([code, err]).toEqual([0, `cells and evidence: ${json}\ncaptures: ${folder}`])
-    expect(await readdir(folder)).toEqual(['direct-http'])
+    expect(await readdir(folder)).toEqual(['direct-http', 'direct-udp-http'])
     const { runs } = JSON.parse(await readFile(json, 'utf8')) as LabResult
     const named = runs.flatMap(({ cells }) => cells.flatMap(({ evidence }) => evidence))
     expect(named.length).toBeGreaterThan(0)
@@ -179,8 +179,13 @@ describe('sightline lab run', () => {
       '--json',
       '-',
     ])
-    const { runs, seed } = JSON.parse(out) as { seed: string; runs: Array<{ mode: string; scheme: string }> }
-    expect(runs.map(({ mode, scheme }) => `${mode} ${scheme}`)).toEqual(['direct https', 'tunnel https'])
+    const { runs, seed } = JSON.parse(out) as LabResult
+    expect(runs.map(runName)).toEqual([
+      'direct, https',
+      'direct (tls12), https',
+      'tunnel, https',
+      'tunnel (tls12), https',
+    ])
     expect(seed).toMatch(/^[0-9a-f]{16}$/)
   })
 

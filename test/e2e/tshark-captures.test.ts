@@ -2,12 +2,15 @@
 // targets and credentials are ours, capture by capture; and the tunnel opens with the keys embedded, and only then.
 import { writeFile } from 'node:fs/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { vantagesOf, type Recording } from '../../src/lab/assess.ts'
+import { makeCanaries, type Canaries } from '../../src/lab/canary.ts'
+import type { Recording } from '../../src/lab/recording.ts'
+import { vantagesOf } from '../../src/lab/vantages.ts'
 import { Recorder, streamBytes, type CapturedConnection } from '../../src/lab/capture.ts'
 import { captureFiles, captureFolder } from '../../src/lab/captures.ts'
 import { dissectDns } from '../../src/lab/dissect/dns.ts'
 import type { Field } from '../../src/lab/dissect/field.ts'
-import { attempt, peel } from '../../src/lab/layers.ts'
+import { attempt } from '../../src/lab/layer.ts'
+import { peel } from '../../src/lab/layers.ts'
 import { decodeAs, encodeCapture } from '../../src/lab/pcapng/file.ts'
 import { packetsOf } from '../../src/lab/pcapng/packets.ts'
 import * as dns from '../lab/dissect/dns-builder.ts'
@@ -43,6 +46,7 @@ interface File {
   readonly bytes: Buffer
   readonly connections: readonly CapturedConnection[]
   readonly keylogs: readonly string[]
+  readonly canaries: Canaries
 }
 
 interface Seen {
@@ -60,7 +64,8 @@ function filesOf(recording: Recording, keys: boolean): File[] {
       const bytes = files.get(keys ? name.replace('.pcapng', '-with-keys.pcapng') : name)
       if (bytes === undefined) return []
       const title = `${captureFolder(recording.scenario)}/${name}`
-      return [{ title, bytes, connections, keylogs: keys ? [tunnelClient, application] : [] }]
+      const { canaries } = recording
+      return [{ title, bytes, connections, canaries, keylogs: keys ? [tunnelClient, application] : [] }]
     }),
   )
 }
@@ -187,9 +192,9 @@ describe.skipIf(NO_TSHARK)('the capture files of every mode', () => {
   it('open the tunnel with the keys embedded, down to what the client sent (needs tshark)', () => {
     const opened = tunnels(withKeys)
     expect(opened.length).toBeGreaterThan(0)
-    for (const [{ title }, { payloads, values }] of opened) {
+    for (const [{ title, canaries }, { payloads, values }] of opened) {
       expect(values['http.request.uri']).toEqual(['/tunnel'])
-      const { path, hostLabel } = recordings[0]!.canaries
+      const { path, hostLabel } = canaries
       // Of an https site the tunnel carries TLS: its hello names the site, and the path stays sealed.
       expect([title, payloads.includes(title.startsWith('tunnel-http/') ? path : hostLabel)]).toEqual([
         title,
@@ -201,9 +206,9 @@ describe.skipIf(NO_TSHARK)('the capture files of every mode', () => {
   it('do not open it without (needs tshark)', () => {
     const sealed = tunnels(plain)
     expect(sealed.length).toBe(tunnels(withKeys).length)
-    for (const [{ bytes }, { payloads, values }] of sealed) {
+    for (const [{ bytes, canaries }, { payloads, values }] of sealed) {
       expect([payloads.length, values['http.request.uri'], values['http.host']]).toEqual([0, [], []])
-      for (const word of Object.values(recordings[0]!.canaries)) expect(bytes.includes(word)).toBe(false)
+      for (const word of Object.values(canaries)) expect(bytes.includes(word)).toBe(false)
     }
   })
 })
@@ -254,6 +259,7 @@ describe.skipIf(NO_TSHARK)('protocols that the lab’s own client does not speak
         bytes: encodeCapture({ ...about, connections: [connection] }),
         connections: [connection],
         keylogs: [],
+        canaries: makeCanaries('none'),
       }
     })
     const seen = await tsharkReads(files)

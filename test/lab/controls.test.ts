@@ -1,10 +1,12 @@
 // The controls can fail. Each test takes what a real run recorded, changes one thing that a leak or a lying key would
 // change, and sees the assessment turn red at the right place.
 import { beforeAll, describe, expect, it } from 'vitest'
-import { assess, type Recording } from '../../src/lab/assess.ts'
+import { assess } from '../../src/lab/assess.ts'
+import { makeCanaries } from '../../src/lab/canary.ts'
 import type { CapturedConnection, Direction } from '../../src/lab/capture.ts'
 import { packetsOf } from '../../src/lab/pcapng/packets.ts'
 import type { LabRun } from '../../src/lab/model.ts'
+import type { Recording } from '../../src/lab/recording.ts'
 import { measure, valueOf } from './measure.ts'
 
 /** The connection with `change` made to the bytes of one direction; all later places move along. */
@@ -67,7 +69,10 @@ describe('a recording that was tampered with', () => {
   }
 
   beforeAll(async () => {
-    ;({ recordings } = await measure({ seed: 'controls', modes: ['direct', 'http-proxy', 'tunnel'] }))
+    // The same body in every run, so that what one recorded can be put beside another.
+    const { requestBody } = makeCanaries('controls')
+    const modes = ['direct', 'http-proxy', 'tunnel'] as const
+    ;({ recordings } = await measure({ seed: 'controls', modes, words: { requestBody } }))
   })
 
   it('is green as it was recorded, which is what the changes below are held against', () => {
@@ -187,6 +192,7 @@ describe('a recording that was tampered with', () => {
         ],
       })
       expect(run.findings).toEqual([
+        expect.stringMatching(/^exit-network, client-address: measured clear, the truth table says absent/),
         expect.stringMatching(/^destination, client-address: measured clear, the truth table says absent/),
       ])
     })
@@ -239,7 +245,7 @@ describe('a recording that was tampered with', () => {
 
     it('a mode that exposes less than the table says is red too', () => {
       const recording = recorded('http-proxy', 'http')
-      const run = assess({ ...recording, siteClients: [], exit: [], access: recording.access })
+      const run = assess({ ...recording, siteClients: [], exit: [], resolver: [] })
       expectRed(run, /^destination, content: measured absent, the truth table says clear/)
       expectRed(run, /^gateway-operator, destination-address: measured inferable, the truth table says clear/)
     })

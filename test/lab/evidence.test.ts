@@ -2,11 +2,12 @@
 // file that it names, and have to be what it says. Rule: a reader and decoders of the tests' own; the lab's search and its
 // writer are what is being checked.
 import { beforeAll, describe, expect, it } from 'vitest'
-import { vantagesOf, type Recording } from '../../src/lab/assess.ts'
+import { vantagesOf } from '../../src/lab/vantages.ts'
 import type { Canaries, CanaryField } from '../../src/lab/canary.ts'
 import type { CapturedConnection } from '../../src/lab/capture.ts'
 import { captureFiles } from '../../src/lab/captures.ts'
 import type { Cell, Evidence, LabRun } from '../../src/lab/model.ts'
+import type { Recording } from '../../src/lab/recording.ts'
 import type { Information } from '../../src/policy/exposure.ts'
 import { readPcapng, readSegment, type ReadCapture } from '../support/pcapng.ts'
 import { measure, type Measured } from './measure.ts'
@@ -18,7 +19,7 @@ const PLANTED: Partial<Record<Information, readonly CanaryField[]>> = {
   content: ['requestBody', 'responseBody', 'siteUser', 'sitePassword'],
 }
 /** Layers whose bytes are on the wire as they are. */
-const WIRE_LAYER = /^tcp( > (connect|socks))*$/
+const WIRE_LAYER = /^(tcp|udp)( > (connect|socks))*$/
 
 interface Exhibit {
   readonly run: LabRun
@@ -177,8 +178,8 @@ describe('evidence', () => {
   it('of kind endpoint is an address that the recording holds from a kernel', () => {
     for (const { recording, evidence } of of('client-address', 'destination-address')) {
       if (evidence.kind !== 'endpoint') continue
-      const { access, exit, siteClients } = recording
-      const links = [...access, ...exit].flatMap(({ from, to, seenAs }) => [
+      const { access, exit, resolver, siteClients } = recording
+      const links = [...access, ...exit, ...resolver].flatMap(({ from, to, seenAs }) => [
         from,
         to,
         ...(seenAs === undefined ? [] : [seenAs]),
@@ -199,17 +200,23 @@ describe('evidence', () => {
       expect(bytes[0]).toBe(1)
       expect(exhibit.recording.keylogs.application).toContain(bytes.subarray(6, 38).toString('hex'))
     }
-    // One application, one fingerprint, whatever it went through.
-    expect([...values]).toEqual([expect.stringMatching(/^t13d[0-9]{4}h1_[0-9a-f]{12}_[0-9a-f]{12}$/)])
+    // One application, one fingerprint for each version that it speaks, whatever it went through.
+    expect([...values].toSorted()).toEqual([
+      expect.stringMatching(/^t12d[0-9]{4}h1_[0-9a-f]{12}_[0-9a-f]{12}$/),
+      expect.stringMatching(/^t13d[0-9]{4}h1_[0-9a-f]{12}_[0-9a-f]{12}$/),
+    ])
   })
 
-  it('of the shape is the first frame of the capture, with the sizes that passed', () => {
+  it('of the shape is the first frame of a connection, with the sizes that passed', () => {
     const shapes = of('traffic-shape')
+    // Access network, exit network, destination; and both links of the gateway. The resolver carries none of it.
     expect(shapes).toHaveLength(
-      measured.result.runs.reduce((sum, { mode }) => sum + (mode === 'direct' ? 2 : 4), 0),
+      measured.result.runs.reduce((sum, { mode }) => sum + (mode === 'direct' ? 3 : 5), 0),
     )
     for (const exhibit of shapes) {
-      const [connection] = connectionsOf(exhibit)
+      const connection = connectionsOf(exhibit).find(
+        ({ frames }) => frames[0]?.number === exhibit.evidence.frame,
+      )
       const sizes =
         connection?.frames
           .map(({ direction, bytes }) => `${direction === 'up' ? '>' : '<'}${bytes.length}`)
@@ -224,8 +231,10 @@ describe('evidence', () => {
     expect(inferred.map(({ run }) => run.variant ?? run.mode)).toEqual([
       'http-proxy',
       'http-proxy',
+      'tls12',
       'socks5h',
       'socks5h',
+      'tls12',
     ])
     for (const { evidence, recording } of inferred) {
       expect(evidence).toMatchObject({ kind: 'procedure', frame: null, offset: null })

@@ -2,19 +2,19 @@
 // observer could read is what the lab found clear in captured bytes, no more and no less.
 import { describe, expect, it } from 'vitest'
 import type { Observer as GatewayObserver } from '../../src/gateway/observer.ts'
-import { runName, type LabRun } from '../../src/lab/model.ts'
+import { runName, type Cell, type LabRun } from '../../src/lab/model.ts'
 import type { Observer } from '../../src/policy/exposure.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { samples } from '../support/metrics.ts'
 import { measure } from './measure.ts'
 
 /**
- * The observers that both measure. The gateway also counts for the exit network, where this version of the lab has no
- * vantage; neither counts for the resolver. Besides that the two may not differ, so there is no list of exceptions:
- * `inferable` (who reads a name can resolve it) and `sealed` are no `clear` to either; the client's fingerprint is that
- * of the application's own ClientHello to both, so an http site has none and the tunnel's outer hello is not counted.
+ * The observers that both measure; what a resolver learns depends on how a name was looked up, which a stream does not
+ * tell. Besides that the two may not differ, so there is no list of exceptions: `inferable` (who reads a name can resolve
+ * it) and `sealed` are no `clear` to either; the client's fingerprint is that of the application's own ClientHello to
+ * both, so an http site has none and the tunnel's outer hello is not counted.
  */
-const BOTH: readonly Observer[] = ['access-network', 'gateway-operator', 'destination']
+const BOTH: readonly Observer[] = ['access-network', 'gateway-operator', 'exit-network', 'destination']
 
 /** One set of metrics for each run: all that the gateway tells goes to the latest. */
 class PerRun {
@@ -24,11 +24,18 @@ class PerRun {
   })
 }
 
+/** An association has two destinations, the name server and the site; the counter knows them as one observer. */
+function observerOf({ observer }: Cell, { variant }: LabRun): Observer {
+  return variant === 'udp' && observer === 'resolver' ? 'destination' : observer
+}
+
 function clearIn(run: LabRun): string[] {
-  return run.cells
-    .filter(({ observer, value }) => BOTH.includes(observer) && value === 'clear')
+  const clear = run.cells
+    .filter(({ value }) => value === 'clear')
+    .map((cell) => ({ observer: observerOf(cell, run), information: cell.information }))
+    .filter(({ observer }) => BOTH.includes(observer))
     .map(({ observer, information }) => `${observer}: ${information}`)
-    .toSorted()
+  return [...new Set(clear)].toSorted()
 }
 
 async function countedIn(metrics: Metrics, run: LabRun): Promise<string[]> {
@@ -50,7 +57,7 @@ describe('sightline_exposed_streams_total', () => {
       observer: metrics.observer,
       progress: () => metrics.taken.push(new Metrics('test')),
     })
-    expect(result.runs).toHaveLength(10)
+    expect(result.runs).toHaveLength(16)
     for (const [index, run] of result.runs.entries()) {
       const own = metrics.taken[index]
       if (own === undefined) throw new Error('a run without metrics')
@@ -69,7 +76,7 @@ describe('sightline_exposed_streams_total', () => {
       progress: () => metrics.taken.push(new Metrics('test')),
     })
     const texts = await Promise.all(metrics.taken.map(({ registry }) => registry.metrics()))
-    expect(texts).toHaveLength(2)
+    expect(texts).toHaveLength(4)
     expect(texts.flatMap((text) => samples(text, 'sightline_exposed_streams_total'))).toEqual([])
   })
 
@@ -77,6 +84,7 @@ describe('sightline_exposed_streams_total', () => {
     const metrics = new PerRun()
     const { result } = await measure({
       modes: ['tunnel'],
+      variants: [],
       schemes: ['http'],
       observer: metrics.observer,
       progress: () => metrics.taken.push(new Metrics('test')),

@@ -1,6 +1,6 @@
 // Runs the lab as a test wants it, and keeps what each run recorded beside what was made of it. Rule: nothing of the
 // lab is replaced; the recordings are those that the cells came from.
-import type { Recording } from '../../src/lab/assess.ts'
+import type { Recording } from '../../src/lab/recording.ts'
 import {
   LAB_MODES,
   type CellValue,
@@ -33,13 +33,18 @@ export async function measure(options: Partial<LabOptions> = {}): Promise<Measur
   return { result, recordings }
 }
 
-/** One mode with one scheme: its run and its recording. */
+/** One mode with one scheme, in its plain use: its run and its recording. */
 export async function measureOne(
   mode: Exclude<LabMode, 'socks-proxy'>,
   scheme: Scheme,
   options: Partial<LabOptions> = {},
 ): Promise<{ readonly result: LabResult; readonly run: LabRun; readonly recording: Recording }> {
-  const { result, recordings } = await measure({ modes: [mode], schemes: [scheme], ...options })
+  const { result, recordings } = await measure({
+    modes: [mode],
+    schemes: [scheme],
+    variants: [],
+    ...options,
+  })
   const [run] = result.runs
   const [recording] = recordings
   if (run === undefined || recording === undefined) throw new Error('the lab made no run')

@@ -22,16 +22,24 @@ describe('runLab', () => {
     expect(result.runs.map(runName)).toEqual([
       'direct, http',
       'direct, https',
+      'direct (tls12), https',
+      'direct (udp), http',
       'http-proxy, http',
       'http-proxy, https',
+      'http-proxy (tls12), https',
       'socks-proxy (socks5), http',
       'socks-proxy (socks5), https',
       'socks-proxy (socks5h), http',
       'socks-proxy (socks5h), https',
+      'socks-proxy (tls12), https',
+      'socks-proxy (udp), http',
       'https-proxy, http',
       'https-proxy, https',
+      'https-proxy (tls12), https',
       'tunnel, http',
       'tunnel, https',
+      'tunnel (tls12), https',
+      'tunnel (udp), http',
     ])
     expect(result.runs.flatMap(({ findings }) => findings)).toEqual([])
     expect(result.runs.map(({ controls }) => controls)).toEqual(
@@ -63,7 +71,7 @@ describe('runLab', () => {
   })
 
   it('records each run alone: no connection of one stands in the capture of the next', async () => {
-    const { recordings } = await measure({ modes: ['direct', 'http-proxy'] })
+    const { recordings } = await measure({ modes: ['direct', 'http-proxy'], variants: [] })
     expect(
       recordings.map(({ access, exit, siteClients }) => [access.length, exit.length, siteClients.length]),
     ).toEqual([

@@ -1,6 +1,6 @@
 // A run that somebody watches: their own words stand in the place of the seed's, and each frame is told as it passes.
 import { describe, expect, it } from 'vitest'
-import type { Recording } from '../../src/lab/assess.ts'
+import type { Recording } from '../../src/lab/recording.ts'
 import { streamBytes } from '../../src/lab/capture.ts'
 import { measure, valueOf } from './measure.ts'
 
@@ -9,6 +9,7 @@ describe('runLab, watched', () => {
     const words = { requestBody: 'میں نے یہ لکھا ہے', cookie: 'my-own-cookie', hostLabel: 'riverside-clinic' }
     const { result, recordings } = await measure({
       modes: ['http-proxy', 'tunnel'],
+      variants: [],
       schemes: ['http'],
       words,
     })
@@ -37,10 +38,11 @@ describe('runLab, watched', () => {
 
   it('tells each frame once, when it has passed, with what was recorded until then', async () => {
     const seen: number[] = []
-    const count = ({ access, exit }: Recording): number =>
-      [...access, ...exit].reduce((sum, { frames }) => sum + frames.length, 0)
+    const count = ({ access, exit, resolver }: Recording): number =>
+      [...access, ...exit, ...resolver].reduce((sum, { frames }) => sum + frames.length, 0)
     const { recordings } = await measure({
       modes: ['tunnel'],
+      variants: [],
       schemes: ['https'],
       passed: (soFar) => seen.push(count(soFar())),
     })

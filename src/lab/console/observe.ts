@@ -2,11 +2,13 @@
 // own keys open. Pure. Rules: the vantages and keys are those that the cells are made from (assess.ts), and nothing is
 // marked sealed but the payload of encrypted TLS records.
 import type { Observer } from '../../policy/exposure.ts'
-import { vantagesOf, type Recording } from '../assess.ts'
+import type { Recording } from '../recording.ts'
+import { vantagesOf } from '../vantages.ts'
 import { CANARY_FIELDS, type CanaryField } from '../canary.ts'
-import { streamBytes, type CapturedConnection, type Frame } from '../capture.ts'
+import { type CapturedConnection, type Frame } from '../capture.ts'
 import { CONTENT_TYPE, RECORD_HEADER_BYTES, tlsRecords } from '../dissect/tls-records.ts'
-import { attempt, peel, type Layer } from '../layers.ts'
+import { attempt, type Layer } from '../layer.ts'
+import { peelConnection } from '../layers.ts'
 import { frameAt } from '../pcapng/frames.ts'
 import { headerBytes } from '../pcapng/headers.ts'
 import { searchCapture } from '../search.ts'
@@ -46,8 +48,7 @@ interface Subject {
 
 function piecesOf(subject: Subject, keylogs: readonly string[]): Piece[] {
   const { connection } = subject
-  const streams = { up: streamBytes(connection, 'up'), down: streamBytes(connection, 'down') }
-  const { layers } = peel(streams, keylogs)
+  const { layers } = peelConnection(connection, keylogs)
   const marks = new Map<number, Mark[]>(connection.frames.map(({ number }) => [number, []]))
   for (const layer of layers.filter(isAsPassed)) {
     for (const mark of marksOf(layer, subject)) {

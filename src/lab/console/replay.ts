@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { toGatewayError } from '../../errors.ts'
 import type { Observer as GatewayObserver } from '../../gateway/observer.ts'
-import type { Recording } from '../assess.ts'
+import type { Recording } from '../recording.ts'
 import { captureFiles, captureFolder } from '../captures.ts'
 import { runLab } from '../run.ts'
 import { observe } from './observe.ts'

@@ -1,7 +1,7 @@
 // A capture file that Wireshark and tshark open: what taps recorded of some connections, with what makes it readable. Pure.
 // Rule: it says of itself what in it was recorded and what is reconstructed.
 import { streamBytes, type CapturedConnection } from '../capture.ts'
-import { attempt } from '../layers.ts'
+import { attempt } from '../layer.ts'
 import { dissectDns } from '../dissect/dns.ts'
 import { interfaceBlock, namesBlock, packetBlock, sectionBlock, tlsKeysBlock } from './blocks.ts'
 import { packetsOf } from './packets.ts'

@@ -1,7 +1,8 @@
 // Peeling: which layers a capture has for whoever holds which keys, and that each layer's bytes lead back to the place
 // where they, or the ciphertext of exactly them, were captured.
 import { beforeAll, describe, expect, it } from 'vitest'
-import { peel, type Layer, type Peeled } from '../../../src/lab/layers.ts'
+import type { Layer } from '../../../src/lab/layer.ts'
+import { peel, type Peeled } from '../../../src/lab/layers.ts'
 import {
   makeCredentials,
   recordConnection,

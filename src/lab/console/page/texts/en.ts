@@ -207,6 +207,8 @@ export const EN: Catalogue = {
     query: 'the query',
     header: 'a header',
     userAgent: 'your program',
+    datagram: 'your datagram',
+    untoldLabel: 'the name that another program asked for',
     neverSent: 'what was never sent',
   },
   matrix: {

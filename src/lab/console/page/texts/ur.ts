@@ -206,6 +206,8 @@ export const UR: Catalogue = {
     query: 'سوال',
     header: 'ایک ہیڈر',
     userAgent: 'آپ کا پروگرام',
+    datagram: 'آپ کا ڈیٹاگرام',
+    untoldLabel: 'وہ نام جو کسی اور پروگرام نے پوچھا',
     neverSent: 'جو کبھی نہیں بھیجا گیا',
   },
   matrix: {

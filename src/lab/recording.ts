@@ -1,0 +1,26 @@
+// All that one run left behind: what passed on each link, who was seen where, and every party's keys. Pure data, so that
+// a test can change a recording and see what becomes of it.
+import type { Canaries } from './canary.ts'
+import type { Endpoint } from './capture.ts'
+import type { Scenario } from './model.ts'
+import type { Parties } from './parties.ts'
+import type { Recorded } from './wires.ts'
+
+export interface Recording extends Recorded {
+  readonly scenario: Scenario
+  readonly canaries: Canaries
+  readonly parties: Parties
+  /** The name that leads to `parties.destination`. */
+  readonly siteName: string
+  /** Who connected to the site, as the site's kernel reports it. */
+  readonly siteClients: readonly Endpoint[]
+  /** NSS key log lines of each party, '' where it had no TLS. */
+  readonly keylogs: {
+    readonly application: string
+    readonly tunnelClient: string
+    readonly gateway: string
+    readonly site: string
+  }
+  /** What went wrong while it was recorded. */
+  readonly problems: readonly string[]
+}
