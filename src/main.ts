@@ -13,7 +13,7 @@ const HELP = `usage: sightline COMMAND [options]
   up                 everything on this machine, ready to try: proxies, tunnel, client, sites to visit
   serve              a gateway (or any role), as a config file says
   connect URL        a tunnel to a gateway, and a SOCKS and HTTP port for the programs here
-  lab run            measure who can read what in each mode, and print the table
+  lab run            measure who can read what in each mode, and print the table; lab serve shows it live
   pki                certificates: init, issue, renew, revoke, list, bundle, crl
   user               proxy users: add, remove, list
   config             check a config file, or print its schema

@@ -1,4 +1,5 @@
-// sightline lab run: measures who can read what in each mode, on this machine alone, and prints the matrix.
+// sightline lab run: measures who can read what in each mode, on this machine alone, and prints the matrix. `lab serve` and
+// `lab grade` have files of their own.
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -11,11 +12,15 @@ import { LAB_MODES, type LabMode, type Scheme } from '../lab/model.ts'
 import { runLab } from '../lab/run.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { fail, usage } from './failure.ts'
-import type { CliIo } from './io.ts'
+import type { CliIo, ServiceIo } from './io.ts'
+import { labGrade } from './lab-grade.ts'
+import { labServe } from './lab-serve.ts'
 import { VERSION } from './version.ts'
 
 const HELP = `usage: sightline lab run [--mode M]… [--scheme http|https] [--seed S] [--json F]
        [--captures DIR]
+       sightline lab serve …   the console in a browser; lab serve --help
+       sightline lab grade …   check a student's answers; lab grade --help
 
   sends the same request through each mode, records the bytes at each vantage, and prints who could read
   what; needs neither root nor a network, and takes seconds
@@ -36,7 +41,10 @@ examples:
 
 const SCHEMES: readonly Scheme[] = ['http', 'https']
 
-export async function labCommand(args: string[], io: CliIo): Promise<number> {
+export async function labCommand(args: string[], io: ServiceIo): Promise<number> {
+  const [what, ...rest] = args
+  if (what === 'serve') return labServe(rest, io)
+  if (what === 'grade') return labGrade(rest, io)
   let parsed
   try {
     parsed = parseArgs({
@@ -59,7 +67,8 @@ export async function labCommand(args: string[], io: CliIo): Promise<number> {
     io.out(HELP)
     return 0
   }
-  if (positionals.length !== 1 || positionals[0] !== 'run') return usage(io, 'say what to do: lab run', 'lab')
+  if (positionals.length !== 1 || positionals[0] !== 'run')
+    return usage(io, 'say what to do: lab run, lab serve or lab grade', 'lab')
   const wrongMode = values.mode?.find((mode) => !(LAB_MODES as readonly string[]).includes(mode))
   if (wrongMode !== undefined)
     return usage(io, `there is no mode "${wrongMode}"; there are ${LAB_MODES.join(', ')}`, 'lab')

@@ -20,9 +20,9 @@ describe('a wrong call', () => {
       'connect',
       'no gateway given: sightline connect wss://HOST:8443/tunnel …; hint: sightline connect --help',
     ],
-    ['connect wss://a/tunnel wss://b/tunnel', 'one gateway, not 2; hint: sightline connect --help'],
+    ['connect wss://a/tunnel wss://b/tunnel', 'no authority given'],
     ['connect wss://a/tunnel', 'no authority given: add --authority ca.crt; hint: sightline connect --help'],
-    ['lab', 'say what to do: lab run; hint: sightline lab --help'],
+    ['lab', 'say what to do: lab run, lab serve or lab grade'],
     ['lab run --mode vpn', 'there is no mode "vpn"; there are '],
     [
       'lab run --scheme ftp',

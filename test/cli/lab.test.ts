@@ -43,6 +43,8 @@ async function call(
     env: {},
     isTty: false,
     readStdin: async () => '',
+    log: { write: () => {} },
+    onSignal: () => {},
     ...terminal,
   })
   return { code, out: out.join('\n'), err: err.join('\n'), measured: lab.calls > 0 }
@@ -52,9 +54,9 @@ const ONE = ['run', '--mode', 'direct', '--scheme', 'http', '--seed', 'cli']
 
 describe('sightline lab run', () => {
   it.each([
-    [[], 'error: say what to do: lab run; hint: sightline lab --help'],
-    [['measure'], 'error: say what to do: lab run; hint: sightline lab --help'],
-    [['run', 'twice'], 'error: say what to do: lab run; hint: sightline lab --help'],
+    [[], 'error: say what to do: lab run, lab serve or lab grade; hint: sightline lab --help'],
+    [['measure'], 'error: say what to do: lab run, lab serve or lab grade; hint: sightline lab --help'],
+    [['run', 'twice'], 'error: say what to do: lab run, lab serve or lab grade; hint: sightline lab --help'],
     [
       ['run', '--mode', 'vpn'],
       'error: there is no mode "vpn"; there are direct, http-proxy, socks-proxy, https-proxy, tunnel; hint: sightline lab --help',

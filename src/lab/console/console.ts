@@ -1,5 +1,6 @@
 // The console: the lab's pages on loopback. Rules: guard.ts says who may ask; only built files and the answers below are
 // served; whatever a page sends is bounded; and one replay or measurement runs at a time.
+import { randomBytes } from 'node:crypto'
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import { GatewayError, toGatewayError } from '../../errors.ts'
 import type { Observer as GatewayObserver } from '../../gateway/observer.ts'
@@ -21,6 +22,8 @@ export interface ConsoleOptions {
   readonly cost?: () => Promise<Cost[]>
   /** Is told what the lab's own gateways do. */
   readonly observer: GatewayObserver
+  /** Makes the words and addresses that nobody typed repeatable; default random each time. */
+  readonly seed?: string
   /** Where the built page is. */
   readonly assets?: string
 }
@@ -63,6 +66,7 @@ class ConsoleServer {
     this.#assets = loadAssets(options.assets ?? BUILT_PAGE)
     this.#replays = new Replays({
       observer: options.observer,
+      seed: () => options.seed ?? randomBytes(8).toString('hex'),
       tell: (event) => {
         if (event.type === 'replay') this.#events.forget()
         this.#events.send(event, true)

@@ -1,6 +1,5 @@
 // A replay: the same request through two modes at once, each on a stage of its own, told piece by piece while it passes.
 // Rules: one replay at a time; the last ones are kept for their captures, and no more.
-import { randomBytes } from 'node:crypto'
 import { toGatewayError } from '../../errors.ts'
 import type { Observer as GatewayObserver } from '../../gateway/observer.ts'
 import type { Recording } from '../recording.ts'
@@ -19,6 +18,8 @@ export interface ReplaysOptions {
   /** Told of everything, in order. */
   readonly tell: (event: ConsoleEvent) => void
   readonly observer: GatewayObserver
+  /** Of a pane's words and addresses. */
+  readonly seed: () => string
 }
 
 export class Replays {
@@ -76,7 +77,7 @@ export class Replays {
   }
 
   async #pane(replay: number, pane: Pane, choice: Choice, order: Order): Promise<Recording | undefined> {
-    const { tell, observer } = this.#options
+    const { tell, observer, seed } = this.#options
     const startedAtMs = performance.now()
     const told = new Map<string, string>()
     const show = (recording: Recording): void => {
@@ -95,7 +96,7 @@ export class Replays {
     let more = false
     let last: Recording | undefined
     const { runs } = await runLab({
-      seed: randomBytes(8).toString('hex'),
+      seed: seed(),
       modes: [choice.mode],
       variants: choice.variant === null ? [] : [choice.variant],
       schemes: [order.scheme],
