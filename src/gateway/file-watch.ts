@@ -1,6 +1,6 @@
 // Reads files again by themselves when they change: users, certificates, revocation lists. Rules: a part is read once
-// nothing of it has changed between two looks (a file may be half written, a key comes before its certificate); what
-// cannot be read leaves what was read before; no request ever waits for a look at the disk. Looks, not events of the
+// nothing of it has changed between two looks (a file may be half written, a key comes before its certificate), and what
+// is not good once more before that is said; what cannot be read leaves what was read before; no request ever waits for a look at the disk. Looks, not events of the
 // file system: those miss network file systems, bind mounts and the swapped links of Kubernetes.
 import { statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
@@ -36,6 +36,8 @@ export class FileWatch {
   #parts: readonly Watched[] = []
   #seen = new Map<string, string>()
   #unsettled = new Map<Watched, number>()
+  /** Not good when they were read, and to be read once more. */
+  #suspect = new Set<Watched>()
   #timer: NodeJS.Timeout | undefined
 
   /** `reported` is told of each part that was read again, with what was wrong with it. */
@@ -67,6 +69,7 @@ export class FileWatch {
     for (const part of this.#parts) part.close?.()
     this.#parts = []
     this.#unsettled.clear()
+    this.#suspect.clear()
   }
 
   #lookAgain(): void {
@@ -91,14 +94,20 @@ export class FileWatch {
 
   #read(part: Watched): void {
     this.#unsettled.delete(part)
-    let error: GatewayError | undefined
+    const wasSuspect = this.#suspect.delete(part)
     try {
       part.read()
+      this.#reported(part.part, undefined)
     } catch (thrown) {
-      error = toGatewayError(thrown, 'self', 'file-unusable')
+      // Perhaps the other half is still on its way: once more before anybody is told.
+      if (!wasSuspect) {
+        this.#suspect.add(part)
+        this.#unsettled.set(part, 1)
+        return
+      }
       part.failed?.()
+      this.#reported(part.part, toGatewayError(thrown, 'self', 'file-unusable'))
     }
-    this.#reported(part.part, error)
   }
 }
 

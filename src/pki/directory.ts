@@ -14,7 +14,7 @@ import { x509 } from './x509.ts'
 
 export const PRIVATE_MODE = 0o600
 export const PUBLIC_MODE = 0o644
-const LOCK_WAIT_MS = 10_000
+export const LOCK_WAIT_MS = 10_000
 
 export interface StoreOptions {
   /** Default: the clock. */

@@ -2,7 +2,7 @@
 // and the directory flushed too); keys are 0600 from their first byte; one writer at a time holds the lock, and the lock
 // of a process that is dead holds nobody up.
 import { randomBytes } from 'node:crypto'
-import { access, mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { access, link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -15,7 +15,9 @@ const LOCK_POLL_MS = 25
 const UNFINISHED_MS = 5_000
 const NOBODY = '-'
 /** What `writeFileAtomically` leaves behind where the process is killed, of the files that an authority writes. */
-const LEFT_BEHIND = /^\.(index\.json|.+\.(crt|key|crl))\.[0-9a-f]{12}\.tmp$/
+const LEFT_BEHIND = /^\.(index\.json|.+\.(crt|key|crl|csr))\.[0-9a-f]{12}\.tmp$/
+/** What is about to be a lock, whole before it stands in its place. */
+const COMING_LOCK = /^\.lock\.[0-9a-f]{12}$/
 
 /** Writes beside the target, flushes, renames, flushes. `mode` holds from the first byte. Throws `file-unusable`. */
 export async function writeFileAtomically(
@@ -77,13 +79,9 @@ export async function exists(path: string): Promise<boolean> {
 export async function withLock<T>(dir: string, waitMs: number, work: () => Promise<T>): Promise<T> {
   const path = join(dir, LOCK_FILE)
   const deadline = performance.now() + waitMs
-  let tookOver = false
   const holder = await describeSelf()
   while (!(await takeLock(dir, path, holder))) {
-    if (await removeDead(path)) {
-      tookOver = true
-      continue
-    }
+    if (await removeDead(path)) continue
     if (performance.now() >= deadline) {
       throw new GatewayError('file-unusable', {
         detail: `another process is writing in ${dir}`,
@@ -93,7 +91,7 @@ export async function withLock<T>(dir: string, waitMs: number, work: () => Promi
     await wait(LOCK_POLL_MS)
   }
   try {
-    if (tookOver) await clearAway(dir)
+    await clearAway(dir)
     return await work()
   } finally {
     await rm(path, { force: true })
@@ -121,16 +119,21 @@ async function processAt(name: string): Promise<{ pid: string; start: string } |
   return { pid: line.slice(0, line.indexOf(' ')), start }
 }
 
+/** Linked, not opened: a lock that says nothing of its holder could not be told from that of one who died just then. */
 async function takeLock(dir: string, path: string, holder: string): Promise<boolean> {
+  const coming = `${path}.${randomBytes(6).toString('hex')}`
+  held.add(holder)
   try {
-    await using file = await open(path, 'wx', PRIVATE_MODE)
-    held.add(holder)
+    await using file = await open(coming, 'wx', PRIVATE_MODE)
     await file.writeFile(holder)
+    await link(coming, path)
     return true
   } catch (cause) {
     held.delete(holder)
     if (errno(cause) === 'EEXIST') return false
     throw unusable(`cannot write in ${dir}`, cause)
+  } finally {
+    await rm(coming, { force: true })
   }
 }
 
@@ -172,10 +175,11 @@ async function isOld(path: string): Promise<boolean> {
   return found !== undefined && Date.now() - found.mtimeMs > UNFINISHED_MS
 }
 
-/** What the dead one was writing is nobody's, and may hold a key. */
+/** What somebody who died was writing is nobody's, and may hold a key. */
 async function clearAway(dir: string): Promise<void> {
   for (const file of await readdir(dir)) {
-    if (LEFT_BEHIND.test(file)) await rm(join(dir, file), { force: true })
+    const isOver = LEFT_BEHIND.test(file) || (COMING_LOCK.test(file) && (await isOld(join(dir, file))))
+    if (isOver) await rm(join(dir, file), { force: true })
   }
 }
 

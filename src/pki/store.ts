@@ -6,6 +6,7 @@ import { createAuthority } from './authority.ts'
 import { createBundle } from './bundle.ts'
 import {
   exclusively,
+  LOCK_WAIT_MS,
   PRIVATE_MODE,
   PUBLIC_MODE,
   readIndex,
@@ -17,7 +18,7 @@ import {
   type IssueOptions,
   type StoreOptions,
 } from './directory.ts'
-import { exists, makeDirectory, readText, removeFile, writeFileAtomically } from './disk.ts'
+import { exists, makeDirectory, readText, removeFile, withLock, writeFileAtomically } from './disk.ts'
 import {
   checkName,
   currentEntry,
@@ -76,17 +77,19 @@ export async function needsPassphrase(dir: string): Promise<boolean> {
 export async function request(dir: string, name: string): Promise<{ requestFile: string; keyFile: string }> {
   checkName(name)
   await makeDirectory(dir)
-  const [keyFile, requestFile] = [join(dir, `${name}.key`), join(dir, `${name}.csr`)]
-  if (await exists(keyFile)) {
-    throw new GatewayError('pki-invalid', {
-      detail: `${keyFile} is there already`,
-      hint: 'use it with openssl req -new -key, or give another --dir',
-    })
-  }
-  const made = await createRequest(name)
-  await writeFileAtomically(keyFile, made.key, PRIVATE_MODE)
-  await writeFileAtomically(requestFile, made.request, PUBLIC_MODE)
-  return { keyFile, requestFile }
+  return withLock(dir, LOCK_WAIT_MS, async () => {
+    const [keyFile, requestFile] = [join(dir, `${name}.key`), join(dir, `${name}.csr`)]
+    if (await exists(keyFile)) {
+      throw new GatewayError('pki-invalid', {
+        detail: `${keyFile} is there already`,
+        hint: 'use it with openssl req -new -key, or give another --dir',
+      })
+    }
+    const made = await createRequest(name)
+    await writeFileAtomically(keyFile, made.key, PRIVATE_MODE)
+    await writeFileAtomically(requestFile, made.request, PUBLIC_MODE)
+    return { keyFile, requestFile }
+  })
 }
 
 /**

@@ -79,6 +79,8 @@ describe('testssl.sh', () => {
     const weak = { id: 'BEAST', severity: 'LOW', finding: 'VULNERABLE' }
     expect(judgeReport([...whole, weak])).toEqual(['LOW: BEAST: VULNERABLE'])
     expect(judgeReport([...whole, { ...weak, severity: 'WARN' }])).toEqual(['WARN: BEAST: VULNERABLE'])
+    const ofItsTools = { id: 'engine_problem', severity: 'WARN', finding: 'no GOST' }
+    expect(judgeReport([...whole, ofItsTools])).toEqual([])
     const old = whole.map((one) => (one.id === 'TLS1_2' ? { ...one, finding: 'offered' } : one))
     expect(judgeReport(old)).toEqual(['protocol: TLS1_2: offered'])
     expect(judgeReport(whole.filter(({ id }) => id !== 'HSTS'))).toEqual(['waived without need: HSTS'])

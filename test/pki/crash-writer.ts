@@ -5,7 +5,6 @@ import { issue, refreshRevocationList, renew, revoke } from '../../src/pki/store
 const [dir = ''] = process.argv.slice(2)
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
-say('ready')
 for (let round = 0; ; round++) {
   const name = `${process.pid}-${round}`
   await issue(dir, name, { kind: 'client', hosts: [] })
