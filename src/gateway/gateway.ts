@@ -245,6 +245,7 @@ export class Gateway {
       sessionClosed: (code) => this.#observer.sessionClosed(code),
       newSessionId: () => randomBytes(16).toString('hex'),
       onKeylog: this.#options.lab?.onServerKeylog,
+      tlsVersion: this.#options.lab?.tunnelInTls12 === true ? 'TLSv1.2' : undefined,
     }
   }
 

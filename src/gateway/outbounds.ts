@@ -115,6 +115,7 @@ export class Outbounds {
           continue
         }
         const { outbound, ends } = this.#open(wanted, config)
+        this.#options.lab?.onOutbound?.(outbound)
         fresh.push(outbound)
         const state = { uses: 0, started: false, retired: false }
         entries.set(name, { outbound, config: wanted, settings, ends, ...state })
@@ -174,6 +175,7 @@ export class Outbounds {
         maxStreams: streamsPerTunnel,
         localAddress: lab?.tunnelLocalAddress,
         onKeylog: lab?.onClientKeylog,
+        tlsVersion: lab?.tunnelInTls12 === true ? 'TLSv1.2' : undefined,
         random: Math.random,
         stateChanged,
       })

@@ -33,6 +33,8 @@ export interface InboundHost extends TunnelInboundEvents {
   left(mode: Mode, source: string | undefined): void
   /** The lab's: key log lines, and a tunnel without TLS to show what then is seen. `serve` sets neither. */
   readonly onKeylog?: ((line: Buffer) => void) | undefined
+  /** The lab's: an older version, to show what it shows. */
+  readonly tlsVersion?: 'TLSv1.2' | undefined
 }
 
 /** A connection's place in the count of its source, once it has one. */
@@ -106,6 +108,7 @@ export class Inbound {
         refused: (code, reference) => host.context.refused(mode, code, reference),
         secured: (socket, peer) => this.#serve(socket, peer),
         ...(host.onKeylog && { onKeylog: host.onKeylog }),
+        version: config.type === 'tunnel' ? host.tlsVersion : undefined,
       })
     }
   }

@@ -3,10 +3,12 @@
 import { INFORMATION, OBSERVERS, type Observer as Party } from '../policy/exposure.ts'
 import type { CanaryField } from './canary.ts'
 import { DATAGRAM_BYTES } from './datagrams.ts'
-import { View, type Subject } from './cells.ts'
-import type { Cell, LabRun, Scenario } from './model.ts'
+import { View, type Subject, type Vantage } from './cells.ts'
+import { coverageOf } from './coverage.ts'
+import type { Cell, Coverage, LabRun, Scenario } from './model.ts'
+import { auditRecords } from './record-audit.ts'
 import type { Recording } from './recording.ts'
-import { expectedValue } from './truth-table.ts'
+import { expectedValue, truthOf } from './truth-table.ts'
 import { vantagesOf } from './vantages.ts'
 
 const SENT_ALWAYS: readonly CanaryField[] = [
@@ -45,12 +47,21 @@ export function assess(recording: Recording): LabRun {
 
   const measured = views.flatMap((view) => view.cells())
   const cells = OBSERVERS.flatMap((party) => cellsOf(party, measured))
-  findings.push(...disagreements(scenario, cells))
+  const coverage = coverageOf(recording)
+  const recorded = auditRecords(recording, new View(refusalsOf(recording), subject))
+  findings.push(
+    ...disagreements(scenario, cells),
+    ...coverageDisagreements(scenario, coverage),
+    ...recorded.found.map(
+      ({ source, information, field, excerpt }) =>
+        `the gateway's ${source} holds ${information} (${field}): ${excerpt}`,
+    ),
+  )
   return {
     ...scenario,
     cells,
-    coverage: [],
-    recorded: { searched: [], found: [] },
+    coverage,
+    recorded,
     controls: { negative: negative ? 'passed' : 'failed', positive: positive ? 'passed' : 'failed' },
     findings,
   }
@@ -103,4 +114,26 @@ function disagreements(scenario: Scenario, cells: readonly Cell[]): string[] {
       `${observer}, ${information}: measured ${value}, the truth table says ${expected.value} (${expected.reason})`,
     ]
   })
+}
+
+function coverageDisagreements(scenario: Scenario, coverage: readonly Coverage[]): string[] {
+  return coverage.flatMap(({ traffic, outside }) => {
+    const expected = truthOf(scenario)?.coverage[traffic]
+    if (expected === undefined || expected.outside === outside) return []
+    const said = (is: boolean): string => (is ? 'outside' : 'inside')
+    return [
+      `coverage, ${traffic}: measured ${said(outside)}, the truth table says ${said(expected.outside)} (${expected.reason})`,
+    ]
+  })
+}
+
+/** The gateway's end of the requests that it had to refuse. */
+function refusalsOf({ refusals, keylogs }: Recording): Vantage {
+  return {
+    observer: 'gateway-operator',
+    captures: [{ name: 'refusals.pcapng', connections: refusals.access }],
+    ownKeylogs: [keylogs.gateway],
+    clientEnds: [],
+    siteEnds: [],
+  }
 }

@@ -25,22 +25,21 @@ export const CANARY_FIELDS = [
 export type CanaryField = (typeof CANARY_FIELDS)[number]
 export type Canaries = Readonly<Record<CanaryField, string>>
 
-/** Who the user is; the same whatever is tried. */
-const IDENTITY: ReadonlySet<CanaryField> = new Set(['proxyUser', 'proxyPassword', 'certificateSubject'])
+/** New in each probe, so that every look-up can be put down to the one that made it. */
+const NAMES: ReadonlySet<CanaryField> = new Set(['hostLabel', 'untoldLabel'])
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz'
 /** RFC 4648 section 6, in lower case: the only alphabet that survives a path, a DNS label and a user name. */
 const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567'
 const RANDOM_BYTES = 15
 
 /**
- * The canaries of one probe: each the HMAC-SHA256 of its field's name and the probe's under `seed` (of what says who the
- * user is, of the field's name alone: that does not change from probe to probe), as 25 characters of
- * lower-case base32 with a letter first (120 bits after the letter). Safe unescaped in a path, header,
- * cookie, body, DNS label, user name, password and certificate common name.
+ * The canaries of one probe: each the HMAC-SHA256 of its field's name (of names that are looked up, and of the probe's)
+ * under `seed`, as 25 characters of lower-case base32 with a letter first (120 bits after the letter). Safe unescaped in
+ * a path, header, cookie, body, DNS label, user name, password and certificate common name.
  */
 export function makeCanaries(seed: string, probe = ''): Canaries {
   const word = (field: CanaryField): string => {
-    const planted = probe === '' || IDENTITY.has(field) ? field : `${field} of ${probe}`
+    const planted = probe !== '' && NAMES.has(field) ? `${field} of ${probe}` : field
     const digest = createHmac('sha256', seed).update(planted).digest()
     return (
       LETTERS.charAt(digest.readUInt8(RANDOM_BYTES) % LETTERS.length) +

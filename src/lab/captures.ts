@@ -1,7 +1,7 @@
 // The capture files of one recorded run: what stood at each vantage, and beside it, where TLS sealed some of it, a copy
 // that holds the keys. Pure. Rule: the vantage's own file never holds a key.
 import type { Recording } from './recording.ts'
-import { vantagesOf } from './vantages.ts'
+import { otherCaptures, vantagesOf } from './vantages.ts'
 import { streamBytes, type CapturedConnection } from './capture.ts'
 import { runName, type Scenario } from './model.ts'
 import { encodeCapture } from './pcapng/file.ts'
@@ -21,14 +21,16 @@ export function captureFiles(recording: Recording, originMs: number): Map<string
   const subject = runName(scenario)
   const keylog = [keylogs.tunnelClient, keylogs.application].join('')
   const files = new Map<string, Buffer>()
-  for (const { captures } of vantagesOf(recording)) {
-    for (const { name, connections } of captures) {
-      const vantage = name.slice(0, -EXTENSION.length)
-      const file = { vantage, subject, connections, names, originMs }
-      files.set(name, encodeCapture(file))
-      if (holdsTlsOf(connections, keylog))
-        files.set(`${vantage}-with-keys${EXTENSION}`, encodeCapture({ ...file, keylog }))
-    }
+  const captures = [
+    ...vantagesOf(recording).flatMap((vantage) => vantage.captures),
+    ...otherCaptures(recording).map(({ capture }) => capture),
+  ]
+  for (const { name, connections } of captures) {
+    const vantage = name.slice(0, -EXTENSION.length)
+    const file = { vantage, subject, connections, names, originMs }
+    files.set(name, encodeCapture(file))
+    if (holdsTlsOf(connections, keylog))
+      files.set(`${vantage}-with-keys${EXTENSION}`, encodeCapture({ ...file, keylog }))
   }
   return files
 }

@@ -2,9 +2,17 @@
 // a test can change a recording and see what becomes of it.
 import type { Canaries } from './canary.ts'
 import type { Endpoint } from './capture.ts'
-import type { Scenario } from './model.ts'
+import type { CoverageTraffic, Scenario } from './model.ts'
 import type { Parties } from './parties.ts'
+import type { Written } from './records.ts'
 import type { Recorded } from './wires.ts'
+
+/** What else left the client while the mode was on, recorded by itself; `word` stands in it and in nothing else. */
+export interface OtherTraffic {
+  readonly traffic: Extract<CoverageTraffic, 'udp' | 'untold-application'>
+  readonly word: string
+  readonly recorded: Recorded
+}
 
 export interface Recording extends Recorded {
   readonly scenario: Scenario
@@ -12,6 +20,11 @@ export interface Recording extends Recorded {
   readonly parties: Parties
   /** The name that leads to `parties.destination`. */
   readonly siteName: string
+  readonly other: readonly OtherTraffic[]
+  /** Requests that the gateway had to refuse: what it answered is in it. */
+  readonly refusals: Recorded
+  /** All that the gateway wrote while this was recorded. */
+  readonly written: Written
   /** Who connected to the site, as the site's kernel reports it. */
   readonly siteClients: readonly Endpoint[]
   /** NSS key log lines of each party, '' where it had no TLS. */

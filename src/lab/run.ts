@@ -51,7 +51,7 @@ export async function runLab(options: LabOptions): Promise<LabResult> {
       const name = runName(scenario)
       progress?.(name)
       const canaries = { ...makeCanaries(seed, name), ...words }
-      const recording = await record(scenario, { stage, canaries, parties, passed })
+      const recording = await record({ scenario, stage, canaries, parties }, passed)
       recorded?.(recording)
       runs.push(assess(recording))
     }

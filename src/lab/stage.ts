@@ -10,18 +10,27 @@ import { Gateway } from '../gateway/gateway.ts'
 import type { LabHooks } from '../gateway/lab-hooks.ts'
 import type { Observer } from '../gateway/observer.ts'
 import { hashPassword } from '../gateway/users.ts'
+import type { Outbound } from '../outbound/outbound.ts'
 import { initAuthority, issue } from '../pki/store.ts'
 import { makeCanaries, type Canaries } from './canary.ts'
 import type { Endpoint } from './capture.ts'
 import { LAB_MODES, type LabMode, type Scheme } from './model.ts'
 import { startNameServer, type NameServer } from './name-server.ts'
 import { GATEWAY_NAME, siteName, type Parties } from './parties.ts'
+import { Records } from './records.ts'
 import { startSite, type Site, type SiteCertificate } from './site.ts'
 import { Wires } from './wires.ts'
 
 /** Faults that a test switches in, to see the lab find them. */
-export interface Faults {
-  readonly tunnelWithoutTls?: boolean
+export interface Faults extends Pick<LabHooks, 'tunnelWithoutTls' | 'tunnelInTls12'> {
+  /** Put into an outbound of the gateway; it may also write into what the gateway writes. */
+  readonly gatewayOutbound?: (outbound: Outbound, records: Records) => void
+  /** Put into the outbound of the tunnel client. */
+  readonly clientOutbound?: (outbound: Outbound, stage: Stage) => void
+  /** What becomes of a key log line of the tunnel client. */
+  readonly tunnelKeylog?: (line: Buffer) => Buffer
+  /** The site asks for a certificate, and the application shows that of the tunnel. */
+  readonly siteAsksForCertificate?: boolean
 }
 
 export interface StageOptions {
@@ -40,6 +49,8 @@ export class Stage {
   readonly wires = new Wires()
   readonly authority: string
   readonly site: Site
+  /** What the gateway writes of itself. */
+  readonly records: Records
   #options: StageOptions
   #directory: string
   #gateway: Gateway | undefined
@@ -52,11 +63,16 @@ export class Stage {
   #page = ''
   #serverKeylog = ''
 
-  private constructor(options: StageOptions, directory: string, authority: string, site: Site) {
+  private constructor(
+    options: StageOptions,
+    directory: string,
+    { authority, site, records }: Pick<Stage, 'authority' | 'site' | 'records'>,
+  ) {
     this.#options = options
     this.#directory = directory
     this.authority = authority
     this.site = site
+    this.records = records
   }
 
   static async start(options: StageOptions): Promise<Stage> {
@@ -72,12 +88,15 @@ export class Stage {
         `${canaries.proxyUser}:${await hashPassword(canaries.proxyPassword)}\n`,
         { mode: 0o600 },
       )
+      const authority = await readFile(path.join(directory, 'ca.crt'), 'utf8')
       const site = await startSite({
         address: parties.destination,
         ...(await certificateFor(directory, siteName(makeCanaries(seed).hostLabel))),
         page: () => stage?.nextPage() ?? '',
+        clientAuthority: options.faults.siteAsksForCertificate === true ? authority : undefined,
       })
-      stage = new Stage(options, directory, await readFile(path.join(directory, 'ca.crt'), 'utf8'), site)
+      const records = await Records.start(options.observer)
+      stage = new Stage(options, directory, { authority, site, records })
       await stage.#compose()
       return stage
     } catch (thrown) {
@@ -95,6 +114,13 @@ export class Stage {
       this.#zone.add(name)
       this.site.addName(name, await certificateFor(this.#directory, name))
     }
+  }
+
+  /** What the application shows where the site asks who it is. */
+  async clientCertificate(): Promise<SiteCertificate | undefined> {
+    const { canaries, faults } = this.#options
+    if (faults.siteAsksForCertificate !== true) return undefined
+    return readCertificate(this.#directory, canaries.certificateSubject)
   }
 
   nextPage(): string {
@@ -123,6 +149,7 @@ export class Stage {
   /** Starts a tunnel client of this gateway; its own key log lines go to `onKeylog`. */
   async startTunnelClient(onKeylog: (line: Buffer) => void): Promise<{ client: Gateway; listens: Endpoint }> {
     const { canaries, parties, observer, faults } = this.#options
+    const { clientOutbound, tunnelKeylog = (line: Buffer): Buffer => line } = faults
     const { address, port } = this.gatewayAddress('tunnel')
     const client = await Gateway.start({
       config: this.#config({
@@ -138,7 +165,12 @@ export class Stage {
         },
       }),
       observer,
-      lab: { ...faults, tunnelLocalAddress: parties.client, onClientKeylog: onKeylog },
+      lab: {
+        ...tlsFaults(faults),
+        tunnelLocalAddress: parties.client,
+        onClientKeylog: (line) => onKeylog(tunnelKeylog(line)),
+        ...(clientOutbound && { onOutbound: (outbound) => clientOutbound(outbound, this) }),
+      },
     })
     const listens = client.addresses[0]?.address
     if (listens === undefined) throw new GatewayError('internal-error')
@@ -150,11 +182,13 @@ export class Stage {
     this.wires.close()
     this.#names?.close()
     this.site.close()
+    await this.records.close()
     await rm(this.#directory, { recursive: true, force: true })
   }
 
   async #compose(): Promise<void> {
-    const { parties, observer, faults } = this.#options
+    const { parties, faults } = this.#options
+    const { gatewayOutbound } = faults
     this.#names = await startNameServer(parties.resolver, (name) =>
       this.#zone.has(name) ? [parties.destination] : undefined,
     )
@@ -164,10 +198,15 @@ export class Stage {
       this.#exit.set(scheme, await this.wires.tcp('exit', this.site[scheme]))
     this.#exit.set('echo', await this.wires.udp('exit', this.site.echo))
     const hooks: LabHooks = {
-      ...faults,
+      ...tlsFaults(faults),
+      ...(gatewayOutbound && { onOutbound: (outbound) => gatewayOutbound(outbound, this.records) }),
       onServerKeylog: (line) => (this.#serverKeylog += line.toString('latin1')),
     }
-    this.#gateway = await Gateway.start({ config: this.#gatewayConfig(), observer, lab: hooks })
+    this.#gateway = await Gateway.start({
+      config: this.#gatewayConfig(),
+      observer: this.records.observer,
+      lab: hooks,
+    })
     for (const { mode, address } of this.#gateway.addresses) {
       if (isGatewayMode(mode)) this.#access.set(mode, await this.wires.tcp('access', address))
     }
@@ -202,8 +241,16 @@ export class Stage {
   }
 }
 
+function tlsFaults({ tunnelWithoutTls = false, tunnelInTls12 = false }: Faults): LabHooks {
+  return { tunnelWithoutTls, tunnelInTls12 }
+}
+
 async function certificateFor(directory: string, name: string): Promise<SiteCertificate> {
   await issue(directory, name, { kind: 'server', hosts: [name] })
+  return readCertificate(directory, name)
+}
+
+async function readCertificate(directory: string, name: string): Promise<SiteCertificate> {
   const read = (ending: string): Promise<string> => readFile(path.join(directory, name + ending), 'utf8')
   return { certificate: await read('.crt'), key: await read('.key') }
 }

@@ -2,21 +2,36 @@
 // addresses that kernels reported to it. Pure.
 import type { CapturedConnection } from './capture.ts'
 import type { Vantage } from './cells.ts'
+import type { Capture } from './clues.ts'
 import { joinCapture } from './pcapng/frames.ts'
-import type { Recording } from './recording.ts'
+import type { OtherTraffic, Recording } from './recording.ts'
+import type { Recorded } from './wires.ts'
 
-export function vantagesOf({
-  scenario,
-  parties,
-  access,
-  exit,
-  resolver,
-  siteClients,
-  keylogs,
-}: Recording): Vantage[] {
+/** What left the client's machine, as one capture: to the gateway, and to anybody else. */
+export function leftClient(
+  { parties }: Recording,
+  { access, exit, resolver }: Recorded,
+): CapturedConnection[] {
   const fromClient = ({ from }: CapturedConnection): boolean => from.address === parties.client
-  const fromOthers = (connection: CapturedConnection): boolean => !fromClient(connection)
-  const leftClient = joinCapture([...access, ...exit.filter(fromClient), ...resolver.filter(fromClient)])
+  return joinCapture([...access, ...exit.filter(fromClient), ...resolver.filter(fromClient)])
+}
+
+/** What else left the client while the mode was on, each as a capture of its own. */
+export function otherCaptures(
+  recording: Recording,
+): Array<{ readonly traffic: OtherTraffic['traffic']; readonly word: string; readonly capture: Capture }> {
+  return recording.other.map(({ traffic, word, recorded }) => ({
+    traffic,
+    word,
+    capture: { name: `access-network-${traffic}.pcapng`, connections: leftClient(recording, recorded) },
+  }))
+}
+
+/** Every observer of the scenario. */
+export function vantagesOf(recording: Recording): Vantage[] {
+  const { scenario, parties, access, exit, resolver, siteClients, keylogs } = recording
+  const fromOthers = ({ from }: CapturedConnection): boolean => from.address !== parties.client
+  const client = leftClient(recording, recording)
   const leftGateway = joinCapture(exit.filter(fromOthers))
   // In direct use the client stands where else the gateway does.
   const asked = scenario.mode === 'direct' ? resolver : resolver.filter(fromOthers)
@@ -35,10 +50,10 @@ export function vantagesOf({
   return [
     {
       observer: 'access-network',
-      captures: [{ name: 'access-network.pcapng', connections: leftClient }],
+      captures: [{ name: 'access-network.pcapng', connections: client }],
       ownKeylogs: [],
-      clientEnds: leftClient.map(({ from }) => from.address),
-      siteEnds: leftClient.map(({ to }) => to.address),
+      clientEnds: client.map(({ from }) => from.address),
+      siteEnds: client.map(({ to }) => to.address),
     },
     ...(scenario.mode === 'direct' ? [] : [gateway]),
     {

@@ -9,6 +9,8 @@ export const LINKS = ['access', 'exit', 'resolver'] as const
 export type Link = (typeof LINKS)[number]
 export type Recorded = Readonly<Record<Link, readonly CapturedConnection[]>>
 
+export const NOTHING_RECORDED: Recorded = { access: [], exit: [], resolver: [] }
+
 const SETTLE_MS = 5_000
 
 export class Wires {

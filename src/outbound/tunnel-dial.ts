@@ -21,6 +21,8 @@ export interface TunnelDialOptions extends CarrierOptions {
   readonly handshakeMs: number
   /** The lab's: NSS key log lines. */
   readonly onKeylog?: ((line: Buffer) => void) | undefined
+  /** The lab's: an older version, to show what it shows. */
+  readonly tlsVersion?: 'TLSv1.2' | undefined
 }
 
 /** What a reload may put in the place of what was. */
@@ -60,7 +62,7 @@ export async function dialTunnel(
 function upgrade(
   carrier: Socket,
   { url, host }: TunnelGateway,
-  { credentials, handshakeMs, onKeylog }: TunnelDialOptions,
+  { credentials, handshakeMs, onKeylog, tlsVersion }: TunnelDialOptions,
   signal: AbortSignal,
 ): Promise<TunnelLink> {
   const secure = (): Socket => {
@@ -72,8 +74,8 @@ function upgrade(
       cert: credentials.certificate,
       key: credentials.key,
       ca: credentials.authority,
-      minVersion: 'TLSv1.3',
-      maxVersion: 'TLSv1.3',
+      minVersion: tlsVersion ?? 'TLSv1.3',
+      maxVersion: tlsVersion ?? 'TLSv1.3',
     })
     setCarrier(secured, carrier)
     if (onKeylog !== undefined) secured.on('keylog', onKeylog)

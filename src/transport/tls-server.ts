@@ -33,6 +33,8 @@ export interface TlsServerOptions {
   readonly newReference: () => string
   /** The lab's: NSS key log lines. Never set by `serve`. */
   readonly onKeylog?: (line: Buffer) => void
+  /** The lab's: an older version, to show what it shows. Never set by `serve`. */
+  readonly version?: 'TLSv1.2' | undefined
 }
 
 const UNFINISHED_MAX = 512
@@ -54,7 +56,7 @@ export class TlsServer {
     this.#options = options
     this.#credentials = options.credentials
     this.#server = tls.createServer({
-      ...contextOptions(options.credentials, options.sessionTickets),
+      ...contextOptions(options.credentials, options),
       allowHalfOpen: true,
       requestCert: options.credentials.clientTrust !== undefined,
       rejectUnauthorized: false,
@@ -106,7 +108,7 @@ export class TlsServer {
       now.certificate === before.certificate &&
       now.key === before.key &&
       now.clientAuthority === before.clientAuthority
-    if (!isSame) this.#server.setSecureContext(contextOptions(now, this.#options.sessionTickets))
+    if (!isSame) this.#server.setSecureContext(contextOptions(now, this.#options))
   }
 
   /** Its revocation list cannot be read: nobody new is let in until `reload` brings one that can. */
@@ -161,7 +163,10 @@ export function checkCredentials(credentials: ServerCredentials): void {
   contextOptions(credentials)
 }
 
-function contextOptions(credentials: ServerCredentials, sessionTickets = true): tls.SecureContextOptions {
+function contextOptions(
+  credentials: ServerCredentials,
+  { sessionTickets = true, version }: Partial<Pick<TlsServerOptions, 'sessionTickets' | 'version'>> = {},
+): tls.SecureContextOptions {
   try {
     const options: tls.SecureContextOptions = {
       // Without tickets TLS 1.3 would keep sessions here, and Node keeps none: nothing can be resumed.
@@ -169,8 +174,8 @@ function contextOptions(credentials: ServerCredentials, sessionTickets = true): 
       cert: credentials.certificate,
       key: credentials.key,
       ca: credentials.clientAuthority,
-      minVersion: 'TLSv1.3',
-      maxVersion: 'TLSv1.3',
+      minVersion: version ?? 'TLSv1.3',
+      maxVersion: version ?? 'TLSv1.3',
     }
     // Made once here so that a key that does not fit its certificate is found at start, with a name.
     tls.createSecureContext(options)

@@ -9,6 +9,15 @@ describe('makeCanaries', () => {
     expect(makeCanaries('1').neverSent).toBe('rwc5bcy3mmawbwpt7t32uih3g')
   })
 
+  it('gives each probe names of its own, and the same words otherwise', () => {
+    const [plain, one, other] = ['', 'direct, http', 'tunnel, http'].map((probe) => makeCanaries('s', probe))
+    const names = { hostLabel: '', untoldLabel: '' }
+    expect({ ...one, ...names }).toEqual({ ...plain, ...names })
+    expect(new Set([plain, one, other].flatMap((words) => [words?.hostLabel, words?.untoldLabel])).size).toBe(
+      6,
+    )
+  })
+
   it('has one for each field and no other', () => {
     expect(Object.keys(makeCanaries('s')).toSorted()).toEqual([...CANARY_FIELDS].toSorted())
   })
