@@ -1,24 +1,23 @@
 // sightline lab run: measures who can read what in each mode, on this machine alone, and prints the matrix. `lab serve` and
 // `lab grade` have files of their own.
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
-import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { GatewayError } from '../errors.ts'
 import type { Recording } from '../lab/recording.ts'
-import { captureFiles, captureFolder } from '../lab/captures.ts'
 import { formatMatrix } from '../lab/matrix.ts'
 import { LAB_MODES, type LabMode, type Scheme } from '../lab/model.ts'
+import { htmlReport } from '../lab/report/page/report.ts'
 import { runLab } from '../lab/run.ts'
+import { OBSERVERS, type Observer } from '../policy/exposure.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { fail, usage } from './failure.ts'
-import type { CliIo, ServiceIo } from './io.ts'
+import type { ServiceIo } from './io.ts'
+import { makeFolder, writeCaptures, writeOut } from './lab-files.ts'
 import { labGrade } from './lab-grade.ts'
 import { labServe } from './lab-serve.ts'
 import { VERSION } from './version.ts'
 
 const HELP = `usage: sightline lab run [--mode M]… [--scheme http|https] [--seed S] [--json F]
-       [--captures DIR]
+       [--html F] [--captures DIR] [--observers O,O]
        sightline lab serve …   the console in a browser; lab serve --help
        sightline lab grade …   check a student's answers; lab grade --help
 
@@ -29,15 +28,20 @@ const HELP = `usage: sightline lab run [--mode M]… [--scheme http|https] [--se
   --scheme S   http or https; default both
   --seed S     makes the planted words repeatable; default random
   --json F     writes the cells with their evidence to F; - is standard output
+  --html F     writes a report to F that opens without a network: every cell with the bytes that prove it
   --captures DIR
                writes what was recorded at each vantage to DIR, as files for Wireshark: a folder for each
                run, in it the files that the evidence names, and copies that hold the TLS keys
+  --observers O,O
+               what these learn if they put together what they saw, of access-network, gateway-operator,
+               resolver, exit-network and destination; default access-network,destination
 
 exit 0 when every cell agrees with the truth table and the controls passed, 1 when not
 
 examples:
   sightline lab run
-  sightline lab run --mode http-proxy --mode tunnel --scheme http --json cells.json`
+  sightline lab run --mode http-proxy --mode tunnel --scheme http --json cells.json
+  sightline lab run --html report.html --captures captures`
 
 const SCHEMES: readonly Scheme[] = ['http', 'https']
 
@@ -56,6 +60,8 @@ export async function labCommand(args: string[], io: ServiceIo): Promise<number>
         seed: { type: 'string' },
         json: { type: 'string' },
         captures: { type: 'string' },
+        html: { type: 'string' },
+        observers: { type: 'string', default: 'access-network,destination' },
         help: { type: 'boolean', short: 'h' },
       },
     })
@@ -75,61 +81,34 @@ export async function labCommand(args: string[], io: ServiceIo): Promise<number>
   if (values.scheme !== undefined && !(SCHEMES as readonly string[]).includes(values.scheme)) {
     return usage(io, `there is no scheme "${values.scheme}"; there are http and https`, 'lab')
   }
+  const observers = [...new Set(values.observers.split(','))]
+  const wrong = observers.find((one) => !(OBSERVERS as readonly string[]).includes(one))
+  if (wrong !== undefined)
+    return usage(io, `there is no observer "${wrong}"; there are ${OBSERVERS.join(', ')}`, 'lab')
+  if (observers.length < 2) return usage(io, 'name two observers or more, with commas', 'lab')
   try {
-    const { captures } = values
+    const { captures, html, json } = values
+    const isQuiet = json === '-' || html === '-'
+    const recordings: Recording[] = []
     if (captures !== undefined) makeFolder(captures)
     const result = await runLab({
       seed: values.seed ?? randomBytes(8).toString('hex'),
       modes: LAB_MODES.filter((mode) => values.mode?.includes(mode) ?? true) satisfies LabMode[],
       schemes: SCHEMES.filter((scheme) => values.scheme === undefined || values.scheme === scheme),
       observer: new Metrics(VERSION).observer,
-      ...(captures !== undefined && {
-        recorded: (recording: Recording) => writeCaptures(captures, recording),
-      }),
-      ...(io.isTty && values.json !== '-' && { progress: (name: string) => io.err(`measuring ${name}`) }),
+      recorded: (recording) => {
+        if (captures !== undefined) writeCaptures(captures, recording)
+        recordings.push(recording)
+      },
+      ...(io.isTty && !isQuiet && { progress: (name: string) => io.err(`measuring ${name}`) }),
     })
-    if (values.json !== '-') io.out(formatMatrix(result, io.isTty && (io.env['NO_COLOR'] ?? '') === ''))
-    if (values.json !== undefined) writeJson(values.json, JSON.stringify(result, null, 2), io)
+    if (!isQuiet) io.out(formatMatrix(result, io.isTty && (io.env['NO_COLOR'] ?? '') === ''))
+    if (json !== undefined) writeOut(io, 'cells and evidence', json, JSON.stringify(result, null, 2))
+    if (html !== undefined)
+      writeOut(io, 'report', html, htmlReport({ result, recordings, observers: observers as Observer[] }))
     if (captures !== undefined) io.err(`captures: ${captures}`)
     return result.agreesWithTruthTable ? 0 : 1
   } catch (thrown) {
     return fail(io, thrown)
-  }
-}
-
-function writeJson(file: string, text: string, io: CliIo): void {
-  if (file === '-') return io.out(text)
-  write(file, `${text}\n`)
-  io.err(`cells and evidence: ${file}`)
-}
-
-function writeCaptures(directory: string, recording: Recording): void {
-  const folder = path.join(directory, captureFolder(recording.scenario))
-  makeFolder(folder)
-  for (const [name, bytes] of captureFiles(recording, performance.timeOrigin))
-    write(path.join(folder, name), bytes)
-}
-
-function makeFolder(directory: string): void {
-  try {
-    mkdirSync(directory, { recursive: true })
-  } catch (cause) {
-    throw new GatewayError('file-unusable', {
-      cause,
-      detail: `${directory} cannot be made`,
-      hint: 'name a folder that this user may write to',
-    })
-  }
-}
-
-function write(file: string, content: string | Uint8Array): void {
-  try {
-    writeFileSync(file, content)
-  } catch (cause) {
-    throw new GatewayError('file-unusable', {
-      cause,
-      detail: `${file} cannot be written`,
-      hint: 'check that its folder exists',
-    })
   }
 }

@@ -45,12 +45,12 @@ export async function openPage(options: PageOptions): Promise<OpenPage> {
   }
 }
 
-/** What axe-core finds against WCAG and its own best practices: `rule: first element that breaks it`. */
-export async function violations(page: Page): Promise<string[]> {
+/** What axe-core finds in `part` of a page against WCAG and its own best practices: the rule and what breaks it. */
+export async function violations(page: Page, part = 'html'): Promise<string[]> {
   await page.evaluate(axe.source)
   const found = await page.evaluate<{
     violations: Array<{ id: string; nodes: Array<{ html: string; failureSummary?: string }> }>
-  }>('axe.run()')
+  }>(`axe.run(${JSON.stringify(part)})`)
   return found.violations.flatMap(({ id, nodes }) =>
     nodes.map(({ html, failureSummary = '' }) => `${id}: ${html.slice(0, 200)}\n${failureSummary}`),
   )

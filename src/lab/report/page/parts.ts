@@ -1,0 +1,221 @@
+// The parts of the report beside the matrix: facts, changes, coverage, observers who join, what was recorded, controls.
+// Pure. Rule: each says what was measured, and says so where this measurement lacks what it would need.
+import { INFORMATION, type Observer } from '../../../policy/exposure.ts'
+import type { Recording } from '../../recording.ts'
+import { runName, type Coverage, type LabResult, type LabRun } from '../../model.ts'
+import { comparisons, comparisonTitle } from '../changes.ts'
+import { joinObservers, matchByTime } from '../collusion.ts'
+import { factsOf, type Fact } from '../facts.ts'
+import { byVisit, listed, OBSERVER_WORDS, TRAFFIC_WORDS, VISIT_WORDS, visitOf } from '../words.ts'
+import { evidenceButton } from './evidence.ts'
+import { markup, type Html } from './html.ts'
+
+const VERDICTS: Readonly<Record<Fact['verdict'], string>> = {
+  shown: 'shown',
+  contradicted: 'contradicted',
+  'not-shown': 'not shown by this run',
+}
+
+export function factsPart(runs: readonly LabRun[]): Html {
+  const facts = factsOf(runs).map(({ number, says, verdict, proofs }) => {
+    const items = proofs.map(
+      ({ run, cell, says: proof }) =>
+        markup`<li>${cell === undefined ? proof : evidenceButton(run, cell, proof, 'ref')}</li>`,
+    )
+    const shown = markup`<details>
+      <summary>what shows it: ${proofs.length} cells</summary>
+      <ul>
+        ${items}
+      </ul>
+    </details>`
+    return markup`<div class="fact">
+      <p>${number}. ${sentence(says)}. <span class="verdict ${verdict}">${VERDICTS[verdict]}</span></p>
+      ${proofs.length === 0 ? markup`` : shown}
+    </div>`
+  })
+  return markup`<p>
+      Demonstrations of proxies and tunnels often get these wrong. Each is held against the cells of this
+      measurement.
+    </p>
+    ${facts}`
+}
+
+export function changesPart(runs: readonly LabRun[]): Html {
+  const all = comparisons(runs)
+  if (all.length === 0) return markup`<p>There is one mode here, and nothing to compare it with.</p>`
+  return markup`${byVisit(runs).map(([visit]) => {
+    const some = all.filter((one) => one.visit === visit)
+    const items = some.map(
+      (one) =>
+        markup`<details>
+          <summary>${comparisonTitle(one)}</summary>
+          <ul>
+            ${one.changes.map(({ says }) => markup`<li>${says}</li>`)}
+          </ul>
+        </details>`,
+    )
+    return some.length === 0
+      ? markup``
+      : markup`<h3>With ${VISIT_WORDS[visit]}</h3>
+          ${items}`
+  })}`
+}
+
+export function coveragePart(runs: readonly LabRun[]): Html {
+  const measured = runs.filter(({ coverage }) => coverage.length > 0)
+  if (measured.length === 0) return markup`<p>Not measured in this run.</p>`
+  const kinds = [...new Set(measured.flatMap(({ coverage }) => coverage.map(({ traffic }) => traffic)))]
+  const rows = measured.map((run) => {
+    const cells = kinds.map((kind) => {
+      const found = run.coverage.find(({ traffic }) => traffic === kind)
+      return markup`<td data-mode="${TRAFFIC_WORDS[kind]}">${coverageWord(found)}</td>`
+    })
+    return markup`<tr>
+      <th scope="row">${runName(run)}</th>
+      ${cells}
+    </tr>`
+  })
+  return markup`<p>
+      With the mode on, what still left the client outside it? This is the real difference between a proxy and
+      a VPN.
+    </p>
+    <table class="matrix">
+      <caption>
+        What left the client outside the mode
+      </caption>
+      <thead>
+        <tr>
+          <td></td>
+          ${kinds.map((kind) => markup`<th scope="col">${TRAFFIC_WORDS[kind]}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows}
+      </tbody>
+    </table>`
+}
+
+function coverageWord(found: Coverage | undefined): Html {
+  if (found === undefined) return markup`<span class="value not-measured">not measured</span>`
+  return found.outside
+    ? markup`<span class="value clear">outside</span>`
+    : markup`<span class="value sealed">through the mode</span>`
+}
+
+export function collusionPart(
+  runs: readonly LabRun[],
+  recordings: readonly Recording[],
+  observers: readonly Observer[],
+): Html {
+  const [one, two] = observers
+  if (one === undefined || two === undefined) return markup`<p>Nobody was asked for: see --observers.</p>`
+  const match = matchByTime(recordings, one, two)
+  const times =
+    match === undefined
+      ? markup``
+      : markup`<p>
+          By the times of their first bytes alone, ${match.matched} of ${match.visits} visits at the
+          ${OBSERVER_WORDS[one].title} were matched with the right one at the ${OBSERVER_WORDS[two].title}; by
+          chance it would be one.
+        </p>`
+  const rows = runs.map((run) => {
+    const { shared, reveals } = joinObservers(run, observers)
+    return markup`<tr>
+      <th scope="row">${runName(run)}</th>
+      <td data-mode="joining them links">
+        ${reveals === '' ? 'nothing that one of them did not know alone' : reveals}
+      </td>
+      <td data-mode="both read">${shared.length === 0 ? 'nothing' : listed(shared)}</td>
+    </tr>`
+  })
+  const titles = observers.map((observer) => `the ${OBSERVER_WORDS[observer].title}`)
+  return markup`<p>
+      Here: ${listed(titles)}. What both read ties their records together; where they share nothing, times do.
+    </p>
+    ${times}
+    <table class="matrix joined">
+      <caption>
+        What joining their records reveals
+      </caption>
+      <thead>
+        <tr>
+          <td></td>
+          <th scope="col">joining them links</th>
+          <th scope="col">both read</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${rows}
+      </tbody>
+    </table>`
+}
+
+export function recordedPart(runs: readonly LabRun[]): Html {
+  const searched = runs.flatMap(({ recorded }) => recorded.searched)
+  if (searched.length === 0) return markup`<p>Not measured in this run.</p>`
+  const found = runs.flatMap((run) => run.recorded.found.map((one) => ({ run, ...one })))
+  const sources = [...new Set(searched.map(({ source }) => source))]
+  const bytes = searched.reduce((sum, one) => sum + one.bytes, 0)
+  const items = found.map(
+    ({ run, source, field, encoding, excerpt }) =>
+      markup`<li>${runName(run)}: ${source} holds ${field} (${encoding}): <code>${excerpt}</code></li>`,
+  )
+  return markup`<p>
+      Beside what its operator could see: its own ${listed(sources)}, ${bytes} bytes in all, were searched for
+      every planted word. Found: ${found.length}.
+    </p>
+    ${
+      found.length === 0
+        ? markup``
+        : markup`<ul class="bad">
+            ${items}
+          </ul>`
+    }`
+}
+
+export function controlsPart({ runs, standIns }: LabResult): Html {
+  const passed = (control: 'negative' | 'positive'): number =>
+    runs.filter(({ controls }) => controls[control] === 'passed').length
+  const findings = runs.flatMap((run) =>
+    run.findings.map((finding) => markup`<li>${runName(run)}: ${finding}</li>`),
+  )
+  const datagrams = runs.some((run) => visitOf(run) === 'udp')
+  return markup`<ul>
+      <li>
+        Positive control: in ${passed('positive')} of ${runs.length} runs all that was sent was found again on
+        the client's link, after decrypting it where it was encrypted.
+      </li>
+      <li>
+        Negative control: in ${passed('negative')} of ${runs.length} runs a word that was never sent was found
+        nowhere.
+      </li>
+      <li>
+        Each word was searched for as it is, and in base64, percent-encoding, hex, compressed bodies and
+        hashes: ${INFORMATION.length} kinds of information at each
+        vantage${datagrams ? ', in streams and in datagrams' : ''}.
+      </li>
+      <li>
+        Every run is held against a table of what each cell must be, written down beforehand: one that shows
+        more, or less, is a finding.
+      </li>
+      <li>
+        The captures can be opened with Wireshark: <code>sightline lab run --captures DIR</code> writes them.
+        Their payloads are what passed; the Ethernet, IP and TCP headers around them are reconstructed.
+      </li>
+      ${standIns.map((text) => markup`<li>A stand-in: ${text}</li>`)}
+    </ul>
+    ${
+      findings.length === 0
+        ? markup``
+        : markup`<div class="bad">
+            <h3>Findings</h3>
+            <ul>
+              ${findings}
+            </ul>
+          </div>`
+    }`
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
