@@ -1,10 +1,13 @@
 #!/usr/bin/env node
 // The one file that touches process.*: it checks the Node version before anything that needs it is loaded, gives
 // the command its streams and signals, and ends the process with the command's exit code.
+import { crashLine } from './cli/crash.ts'
 import type { ServiceIo } from './cli/io.ts'
+import { LogDescriptor } from './cli/log-descriptor.ts'
 import { askSecret } from './cli/secret.ts'
 
 const NEEDED_MAJOR = 24
+const STDERR = 2
 
 const HELP = `usage: sightline COMMAND [options]
 
@@ -42,6 +45,11 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 const columns = (): number => process.stdout.columns
 const write = (text: string): void => void process.stdout.write(text)
 
+/** A command that stays until a signal ends it. */
+let serves = false
+
+const log = new LogDescriptor(STDERR)
+
 const io: ServiceIo = {
   out: (line) => void process.stdout.write(`${line}\n`),
   err: (line) => void process.stderr.write(`${line}\n`),
@@ -54,8 +62,18 @@ const io: ServiceIo = {
   },
   ...(process.stdin.isTTY && { askSecret: (prompt) => askSecret(process.stdin, process.stderr, prompt) }),
   ...(process.stdout.isTTY && process.env['TERM'] !== 'dumb' && { terminal: { columns, write } }),
-  log: { write: (text) => void process.stderr.write(text) },
-  onSignal: (signal, handler) => void process.on(signal, handler),
+  log,
+  onSignal: (signal, handler) => {
+    if (!serves) process.on('uncaughtException', crashed)
+    serves = true
+    process.on(signal, handler)
+  },
+}
+
+/** What it holds open cannot be trusted any more: whoever started it starts it again. */
+function crashed(thrown: unknown): never {
+  log.write(crashLine(thrown, new Date()))
+  process.exit(1)
 }
 
 async function main(args: string[]): Promise<number> {
@@ -84,7 +102,15 @@ async function main(args: string[]): Promise<number> {
   return command(rest, io)
 }
 
-// A reader that went away (`| head`) is no defect.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+// A reader that went away (`| head`) is no defect, a full disk is one; what serves goes on without either.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (serves) return
+  if (error.code !== 'EPIPE') io.err(`error: standard output: ${error.code}; hint: is the disk full?`)
+  process.exit(error.code === 'EPIPE' ? 0 : 1)
+})
+process.stderr.on('error', () => {})
 
-process.exit(await main(process.argv.slice(2)))
+const code = await main(process.argv.slice(2))
+// What could not be written is told in the next turn.
+await new Promise((resolve) => setImmediate(resolve))
+process.exit(code)

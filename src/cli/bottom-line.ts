@@ -33,7 +33,12 @@ export class BottomLine {
       ...io,
       out: (line) => above(() => io.out(line)),
       err: (line) => above(() => io.err(line)),
-      log: { write: (text) => above(() => io.log.write(text)) },
+      log: {
+        write: (text) => above(() => io.log.write(text)),
+        get lost() {
+          return io.log.lost
+        },
+      },
     }
   }
 

@@ -21,7 +21,7 @@ export interface Terminal {
 export interface ServiceIo extends CliIo {
   /** Standard output, where it is a terminal that can draw a line again in place. */
   readonly terminal?: Terminal
-  /** Where log lines go; each ends with a newline. */
-  readonly log: { write(text: string): void }
+  /** Where log lines go; each ends with a newline. `lost`: how many could not be written. */
+  readonly log: { write(text: string): void; readonly lost?: number | undefined }
   onSignal(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', handler: () => void): void
 }

@@ -50,7 +50,7 @@ const MODE_NAMES: Readonly<Record<Mode, string>> = {
 export async function runService(options: ServiceOptions, io: ServiceIo): Promise<number> {
   const { beside = [] } = options
   let { config } = options
-  const metrics = new Metrics(VERSION)
+  const metrics = new Metrics(VERSION, { linesLost: () => io.log.lost ?? 0 })
   metrics.countStep = config.admin.countStep
   const log = new Log(config.log.level, io.log)
   const stopped = Promise.withResolvers<number>()

@@ -65,18 +65,21 @@ export function readBytes(file: string, what: string): Buffer {
   try {
     return readFileSync(file)
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code
-    const why =
-      code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'this user may not read it' : code
-    throw new GatewayError('file-unusable', {
-      cause,
-      detail: `${what} ${file}: ${why}`,
-      hint:
-        code === 'ENOENT'
-          ? 'check the path; paths in a config file are relative to that file'
-          : 'check its owner and mode',
-    })
+    const errno = (cause as NodeJS.ErrnoException).code ?? 'unknown'
+    const [why, hint] = READ_FAILURES[errno] ?? [errno, 'check its owner and mode']
+    throw new GatewayError('file-unusable', { cause, detail: `${what} ${file}: ${why}`, hint })
   }
+}
+
+const NO_DESCRIPTORS = [
+  'no descriptors are left',
+  'raise the limit of open files (ulimit -n, LimitNOFILE)',
+] as const
+const READ_FAILURES: Readonly<Record<string, readonly [why: string, hint: string]>> = {
+  ENOENT: ['there is no such file', 'check the path; paths in a config file are relative to that file'],
+  EACCES: ['this user may not read it', 'check its owner and mode'],
+  EMFILE: NO_DESCRIPTORS,
+  ENFILE: NO_DESCRIPTORS,
 }
 
 function withAbsolutePaths(config: Config, directory: string): Config {

@@ -19,6 +19,14 @@ const LEFT_OUT = ['handles', 'requests', 'resources'].flatMap((what) => [
   `nodejs_active_${what}_total`,
 ])
 
+/** Where a scrape asks. */
+export interface MetricsSources {
+  /** Milliseconds since 1970. */
+  readonly nowMs?: () => number
+  /** Log lines that could not be written. */
+  readonly linesLost?: () => number
+}
+
 export class Metrics {
   readonly registry = new Registry()
   #bytes = new Float64Array(MODES.length * DIRECTIONS.length * READABLE.length)
@@ -99,8 +107,7 @@ export class Metrics {
     ['mode', 'observer', 'information'],
   )
 
-  /** `nowMs`: milliseconds since 1970. */
-  constructor(version: string, nowMs: () => number = Date.now) {
+  constructor(version: string, { nowMs = Date.now, linesLost = () => 0 }: MetricsSources = {}) {
     const { registry } = this
     collectDefaultMetrics({ register: registry })
     for (const name of LEFT_OUT) registry.removeSingleMetric(name)
@@ -118,15 +125,12 @@ export class Metrics {
       registers: [registry],
       collect: () => sessions.set(inSteps(this.#sessions, this.#connections.step)),
     })
-    const seen: Counter = new Counter({
-      name: 'sightline_identities_seen_total',
-      help: 'users and certificates that came for the first time on their day (UTC), in steps of 10',
-      registers: [registry],
-      collect: () => {
-        seen.reset()
-        seen.inc(this.#identities.seen)
-      },
-    })
+    this.#counted(
+      'identities_seen_total',
+      'users and certificates that came for the first time on their day (UTC), in steps of 10',
+      () => this.#identities.seen,
+    )
+    this.#counted('log_lines_lost_total', 'log lines that could not be written', linesLost)
     this.#gauge('build_info', 'version of the program; always 1', ['version']).set({ version }, 1)
     this.#tunnelUp.set(0)
     this.#reloadSuccessful.set(1)
@@ -222,6 +226,19 @@ export class Metrics {
         }
       }
     }
+  }
+
+  /** A counter that is kept elsewhere. */
+  #counted(name: string, help: string, count: () => number): void {
+    const counter: Counter = new Counter({
+      name: `sightline_${name}`,
+      help,
+      registers: [this.registry],
+      collect: () => {
+        counter.reset()
+        counter.inc(count())
+      },
+    })
   }
 
   #open(name: string, help: string): OpenCounts {

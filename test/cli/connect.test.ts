@@ -163,7 +163,7 @@ describe('a client at a terminal', () => {
       env: { NO_COLOR: '1' },
       isTty: true,
       readStdin: async () => '',
-      log: { write: () => {} },
+      log: { write: () => {}, lost: 0 },
       onSignal: (signal, handler) => void signals.set(signal, handler),
       terminal: { columns: () => 200, write: (text) => void (screen += text) },
     }

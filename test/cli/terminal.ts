@@ -39,7 +39,7 @@ export async function type(words: readonly string[], { dir = 'DIR', stdin = '' }
     env: {},
     isTty: false,
     readStdin: async () => stdin,
-    log: { write: (text: string) => void err.push(text) },
+    log: { write: (text: string) => void err.push(text), lost: 0 },
     onSignal: () => {},
   }
   // What a command needs of a terminal beyond that is a person's, and nobody is there.

@@ -113,7 +113,7 @@ describe('sightline up', () => {
       env: {},
       isTty: false,
       readStdin: async () => '',
-      log: { write: (text) => lines.push(`log: ${text}`) },
+      log: { write: (text) => lines.push(`log: ${text}`), lost: 0 },
       onSignal: () => {},
     })
     expect([code, lines]).toEqual([2, [expect.stringMatching(/^error: [^\n]*; hint: sightline up --help$/)]])

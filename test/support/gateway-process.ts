@@ -98,6 +98,11 @@ export async function serve(
   return startSightline(['serve', '--config', file], before)
 }
 
+/** What runs a command as `exec "$@"` of a script: to set a limit, or send a stream elsewhere, first. */
+export function inShell(script: string): string[] {
+  return ['sh', '-c', script, 'sh']
+}
+
 /** GET on loopback: status and body. */
 export function get(port: number, target: string): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {

@@ -159,7 +159,7 @@ describe('counting', () => {
   })
 
   it('says which state it is in, and how the last reload went', async () => {
-    const { observer, registry } = new Metrics('1.2.3', () => 5_000)
+    const { observer, registry } = new Metrics('1.2.3', { nowMs: () => 5_000 })
     const now = async (): Promise<unknown> => {
       const shown = await registry.metrics()
       return [
@@ -202,7 +202,7 @@ describe('what could single out a person', () => {
 
   it('is told in steps of ten: identities, once each on their day', async () => {
     let nowMs = 10 * DAY_MS
-    const { observer, registry } = new Metrics('1.2.3', () => nowMs)
+    const { observer, registry } = new Metrics('1.2.3', { nowMs: () => nowMs })
     const come = (from: number, to: number): void => {
       for (let index = from; index < to; index += 1) {
         observer.streamOpened('socks-proxy', { kind: 'user', name: `user-${index}` })
