@@ -6,6 +6,12 @@ import { bulk, downloadHash, fresh, type FreshResult } from './load.ts'
 import { patternHash } from './pattern.ts'
 import { startStack } from './stack.ts'
 
+// A scenario of its own, in a file of its own.
+if (process.argv[2] === 'interactive') {
+  await import('./interactive.ts')
+  process.exit()
+}
+
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },

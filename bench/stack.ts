@@ -20,8 +20,15 @@ interface Ready {
   readonly addresses?: ReadonlyArray<{ readonly name: string; readonly address: string }>
 }
 
+export interface StackOptions {
+  /** Between the tunnel client and its gateway. */
+  readonly link?: { readonly roundTripMs: number; readonly megabits: number } | undefined
+  /** Of the tunnel client; `auto` where nothing is said. */
+  readonly connections?: number
+}
+
 /** Starts everything on free loopback ports. */
-export async function startStack(): Promise<Stack> {
+export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'sightline-bench-'))
   const children: ChildProcess[] = []
   const stop = async (): Promise<void> => {
@@ -42,11 +49,23 @@ export async function startStack(): Promise<Stack> {
       return { host: '127.0.0.1', port: Number(address.split(':').at(-1)) }
     }
     const file = (name: string): string => path.join(directory, name)
+    const { link } = options
+    const tunnel = at(gateway, 'tunnel').port
+    const reached =
+      link === undefined
+        ? tunnel
+        : (
+            await start(children, [
+              ...[path.join(import.meta.dirname, 'link.ts'), '--onward', `127.0.0.1:${tunnel}`],
+              ...['--round-trip-ms', String(link.roundTripMs), '--megabits', String(link.megabits)],
+            ])
+          ).port
     const client = await start(children, [
       ...[
         MAIN,
         'connect',
-        `wss://localhost:${at(gateway, 'tunnel').port}/tunnel`,
+        `wss://localhost:${reached}/tunnel`,
+        ...(options.connections === undefined ? [] : ['--connections', String(options.connections)]),
         '--json',
         '--listen',
         '127.0.0.1:0',

@@ -79,6 +79,7 @@ local ERRORS = {
   [56] = "upstream-unavailable",
   [57] = "upstream-auth-failed",
   [58] = "upstream-untrusted",
+  [80] = "user-removed",
   [255] = "internal-error",
 }
 

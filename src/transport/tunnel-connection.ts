@@ -12,6 +12,8 @@ const FLUSH_BYTES = 256 * 1024
 const LIVENESS_TICK_MS = 1_000
 /** A tick that comes so long after the one before says that this process stood still, not that the peer did. */
 const STOOD_STILL_MS = 5_000
+/** From which the round trip is learned. */
+const FIRST_PINGS = 4
 const PING_AFTER_SILENCE_MS = 5_000
 /** A ping unanswered for so long, and nothing else heard: the peer may be away, and new streams had better wait. */
 const SILENT_AFTER_MS = 2_000
@@ -49,6 +51,7 @@ export class TunnelConnection {
   #lastLifeMs = performance.now()
   #lastTickMs = performance.now()
   #pingSentMs: number | undefined
+  #pings = 0
   #probe: NodeJS.Timeout | undefined
   #watching = new Set<() => void>()
 
@@ -196,6 +199,7 @@ export class TunnelConnection {
   #ping(): void {
     if (this.#pingSentMs !== undefined || this.#webSocket.readyState !== this.#webSocket.OPEN) return
     this.#pingSentMs = performance.now()
+    this.#pings += 1
     this.#webSocket.ping()
   }
 
@@ -218,6 +222,8 @@ export class TunnelConnection {
       // A machine that slept wakes up on another network as often as not.
       if (stoodStill) return this.probe()
       if (this.#silent) this.#setSilent(false)
+      // The first round trip was measured by processes that had hardly begun.
+      if (this.#pings < FIRST_PINGS) this.#ping()
       return
     }
     const silenceMs = nowMs - this.#lastLifeMs

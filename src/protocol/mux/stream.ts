@@ -33,6 +33,12 @@ export interface StreamHost {
 
 /** What waits for its turn; a datagram that comes too late is worth nothing. */
 const MAX_QUEUED_DATAGRAM_BYTES = 128 * 1024
+/** A window holds what comes in so many round trips: two would do; more make it grow faster, and the wait behind it longer. */
+const WINDOW_ROUND_TRIPS = 3.5
+const MIN_MEASURE_MS = 1
+/** What two busy processes take for a turn, and the most that a window grows to for their sake. */
+const PROCESS_TURN_MS = 10
+const PROCESS_WINDOW_BYTES = 512 * 1024
 
 export class MuxStream {
   readonly id: number
@@ -61,7 +67,8 @@ export class MuxStream {
   #grantedOffset: number
   #windowBytes: number
   #finReceived = false
-  #grantedAtMs: number | undefined
+  /** Where and when the measurement of the reader's rate began. */
+  #measured: { readonly offset: number; readonly atMs: number } | undefined
   #closed = false
 
   constructor(host: StreamHost, id: number, kind: StreamKind, destination: Destination) {
@@ -130,19 +137,26 @@ export class MuxStream {
   /** The owner has consumed everything up to `offset`: grants new credit once half a window is free. */
   consumed(offset: number, nowMs: number): void {
     if (this.#closed || this.#finReceived) return
+    this.#measured ??= { offset, atMs: nowMs }
     if (offset + this.#windowBytes - this.#grantedOffset < this.#windowBytes / 2) return
-    this.#growWindow(nowMs)
+    this.#growWindow(offset, nowMs)
     this.#grantedOffset = offset + this.#windowBytes
-    this.#grantedAtMs = nowMs
     this.#host.streamCredit(this, this.#grantedOffset)
   }
 
-  // Half a window that was used up within two round trips means that the window, not the link, is the limit.
-  #growWindow(nowMs: number): void {
+  // Two round trips' worth keep the sender busy, since half a window is granted at a time; what is more than that only
+  // waits before the link, in everybody's way. Measured over a round trip at least, since bytes come in bursts. On a
+  // short link it is the two processes that take the time, and a window that they need is small.
+  #growWindow(offset: number, nowMs: number): void {
     const { roundTripMs, maxWindowBytes } = this.#host
-    if (this.#grantedAtMs === undefined || nowMs - this.#grantedAtMs > 2 * roundTripMs) return
-    const wanted = Math.min(this.#windowBytes, maxWindowBytes - this.#windowBytes)
-    if (wanted > 0) this.#windowBytes += this.#host.takeBudget(wanted)
+    const { offset: from, atMs } = this.#measured ?? { offset, atMs: nowMs }
+    const sinceMs = nowMs - atMs
+    if (sinceMs < Math.max(roundTripMs, MIN_MEASURE_MS)) return
+    this.#measured = { offset, atMs: nowMs }
+    const perMs = (WINDOW_ROUND_TRIPS * (offset - from)) / sinceMs
+    const forProcesses = Math.min(perMs * PROCESS_TURN_MS, PROCESS_WINDOW_BYTES)
+    const wanted = Math.min(Math.floor(Math.max(perMs * roundTripMs, forProcesses)), maxWindowBytes)
+    if (wanted > this.#windowBytes) this.#windowBytes += this.#host.takeBudget(wanted - this.#windowBytes)
   }
 
   canSend(): boolean {

@@ -2,6 +2,7 @@
 // windows of a session may grow to together.
 import { describe, expect, it } from 'vitest'
 import { INITIAL_WINDOW_BYTES } from '../../../src/protocol/mux/frame.ts'
+import { LongPair, type LinkShape } from '../../support/mux-link.ts'
 import { Pair } from '../../support/mux-pair.ts'
 
 const KIB = 1024
@@ -87,41 +88,89 @@ describe('CREDIT', () => {
 })
 
 describe('the window', () => {
-  it('grows where half of it is used up within two round trips', () => {
-    const pair = new Pair()
-    pair.gateway.roundTripMs = 100
-    expect(pour(pair, 4096 * KIB, 1).window).toBeGreaterThan(512 * KIB)
+  const LINKS = [
+    { roundTripMs: 50, bytesPerMs: 12_500 },
+    { roundTripMs: 200, bytesPerMs: 12_500 },
+    { roundTripMs: 50, bytesPerMs: 1_250 },
+  ]
+  const product = ({ roundTripMs, bytesPerMs }: LinkShape): number => roundTripMs * bytesPerMs
+
+  it.each(LINKS)(
+    'fills a link of $roundTripMs ms and $bytesPerMs bytes/ms, and does not flood it',
+    (shape) => {
+      const pair = new LongPair(shape)
+      const [flood] = pair.flood(1)
+      pair.pass(4_000)
+      const before = flood!.got
+      pair.mostWaiting = 0
+      pair.pass(1_000)
+      expect((flood!.got - before) / 1_000 / shape.bytesPerMs).toBeGreaterThan(0.95)
+      expect(flood!.windowBytes).toBeGreaterThanOrEqual(2 * product(shape))
+      expect(flood!.windowBytes).toBeLessThan(3.7 * product(shape))
+      // What an interactive stream waits behind: beside the round trip that it has anyway.
+      expect(pair.mostWaiting).toBeLessThan(2.7 * product(shape))
+    },
+  )
+
+  it('is shared out by four floods, which together fill the link', () => {
+    const shape = LINKS[0]!
+    const pair = new LongPair(shape)
+    const floods = pair.flood(4)
+    pair.pass(3_000)
+    const all = (): number => floods.reduce((sum, { got }) => sum + got, 0)
+    const before = all()
+    pair.pass(1_000)
+    expect((all() - before) / 1_000 / shape.bytesPerMs).toBeGreaterThan(0.95)
+    const windows = floods.reduce((sum, { windowBytes }) => sum + windowBytes, 0)
+    expect(windows).toBeLessThan(4 * product(shape))
   })
 
-  it('stays where the link is the limit', () => {
+  it('is not blown up by a machine that now and then stands still', () => {
+    const shape = { ...LINKS[0]!, hiccup: { everyMs: 499, ms: 30 } }
+    const pair = new LongPair(shape)
+    const [flood] = pair.flood(1)
+    pair.pass(8_000)
+    expect(flood!.windowBytes).toBeLessThan(6 * product(shape))
+  })
+
+  it('stays small on a short link, and yet makes room for the turns of two processes', () => {
+    const shape = { roundTripMs: 4, bytesPerMs: 100_000 }
+    const pair = new LongPair(shape)
+    pair.client.roundTripMs = 0.2
+    const [flood] = pair.flood(1)
+    pair.pass(500)
+    const before = flood!.got
+    pair.pass(500)
+    expect((flood!.got - before) / 500 / shape.bytesPerMs).toBeGreaterThan(0.5)
+    expect(flood!.windowBytes).toBe(512 * KIB)
+  })
+
+  it('stays as it is where the reader is the limit', () => {
+    const pair = new LongPair(LINKS[0]!)
+    const [flood] = pair.flood(1, 300)
+    pair.pass(3_000)
+    expect(flood!.got).toBeGreaterThan(800_000)
+    expect(flood!.windowBytes).toBe(INITIAL_WINDOW_BYTES)
+  })
+
+  it('stays as it is until a round trip has been measured over a busy link', () => {
     const pair = new Pair()
-    pair.gateway.roundTripMs = 1
     expect(pour(pair, 1024 * KIB, 10).window).toBe(INITIAL_WINDOW_BYTES)
   })
 
   it('ends at its most', () => {
-    const pair = new Pair({ gateway: { maxWindowBytes: 256 * KIB } })
-    expect(pour(pair, 4096 * KIB, 0).window).toBe(256 * KIB)
-  })
-
-  it('doubles, and no further than the bytes that the stream is owed', () => {
-    const pair = new Pair()
-    const { near, far } = pair.connect()
-    near.say(Buffer.alloc(200 * KIB))
-    const windows = new Set<number>()
-    for (let moved = true; moved;) {
-      const frames = [pair.step('client'), pair.step('gateway')]
-      windows.add(far.stream.windowBytes / KIB)
-      moved = frames.some((frame) => frame !== undefined)
-    }
-    expect([...windows]).toEqual([64, 128, 256])
+    const pair = new LongPair(LINKS[0]!, { client: { maxWindowBytes: 256 * KIB } })
+    const [flood] = pair.flood(1)
+    pair.pass(1_000)
+    expect(flood!.windowBytes).toBe(256 * KIB)
   })
 })
 
 describe('the growth of all windows together', () => {
   it('ends at the budget, and no stream has less than 64 KiB', () => {
     const pair = new Pair({ gateway: { growthBudgetBytes: 192 * KIB } })
-    const windows = Array.from({ length: 5 }, () => pour(pair, 1024 * KIB, 0).window)
+    pair.gateway.roundTripMs = 10
+    const windows = Array.from({ length: 5 }, () => pour(pair, 1024 * KIB, 1).window)
     expect(windows.reduce((total, window) => total + window - INITIAL_WINDOW_BYTES, 0)).toBe(192 * KIB)
     expect(Math.min(...windows)).toBe(INITIAL_WINDOW_BYTES)
   })
@@ -129,11 +178,12 @@ describe('the growth of all windows together', () => {
   it('is given back by a stream that ends, however it ends', () => {
     for (const ending of ['fin', 'reset', 'peer-reset'] as const) {
       const pair = new Pair({ gateway: { growthBudgetBytes: 64 * KIB } })
+      pair.gateway.roundTripMs = 10
       const first = pair.connect()
       first.near.say(Buffer.alloc(512 * KIB))
-      pair.settle()
+      pair.settle(1)
       expect(first.far.stream.windowBytes).toBe(128 * KIB)
-      expect(pour(pair, 512 * KIB, 0).window).toBe(64 * KIB)
+      expect(pour(pair, 512 * KIB, 1).window).toBe(64 * KIB)
       if (ending === 'reset') first.far.stream.reset('stream-cancelled')
       else if (ending === 'peer-reset') first.near.stream.reset('stream-cancelled')
       else {
@@ -142,7 +192,7 @@ describe('the growth of all windows together', () => {
       }
       pair.settle()
       expect(pair.gateway.streamCount).toBe(1)
-      expect(pour(pair, 512 * KIB, 0).window).toBe(128 * KIB)
+      expect(pour(pair, 512 * KIB, 1).window).toBe(128 * KIB)
     }
   })
 })
