@@ -44,21 +44,34 @@ const TIMEOUT_MS = 5_000
 
 /** Makes the request; gives the answer's body. Errors: `dial-failed` with what the proxy or site answered. */
 export async function visit(options: Visit): Promise<{ readonly body: string }> {
-  let stream: Duplex = await connect(options)
-  if (options.scheme === 'https') {
-    stream = await secured(stream, options.name, options, {
-      ...(options.siteTls && { minVersion: options.siteTls, maxVersion: options.siteTls }),
-      ...(options.clientCertificate && {
-        cert: options.clientCertificate.certificate,
-        key: options.clientCertificate.key,
-      }),
-    })
-  }
+  const stream = await openStream(options)
   try {
     return { body: await exchange(options, stream) }
   } finally {
     stream.destroy()
   }
+}
+
+/** A stream to the site, secured where the scheme says so. Errors: `dial-failed`, those of Node. */
+export async function openStream(options: Visit): Promise<Duplex> {
+  const stream = await connect(options)
+  if (options.scheme === 'http') return stream
+  return secured(stream, options.name, options, {
+    ...(options.siteTls && { minVersion: options.siteTls, maxVersion: options.siteTls }),
+    ...(options.clientCertificate && {
+      cert: options.clientCertificate.certificate,
+      key: options.clientCertificate.key,
+    }),
+  })
+}
+
+/** The head of a plain request on such a stream, as the way that it goes needs it. */
+export function requestHead({ via, scheme, name, port, canaries }: Visit, path: string): string {
+  const host = `${name}:${port}`
+  const absolute = (via.kind === 'http' || via.kind === 'https') && scheme === 'http'
+  const credentials = absolute && via.credentials ? proxyAuthorization(canaries) : {}
+  const fields = Object.entries({ host, ...credentials }).map(([field, value]) => `${field}: ${value}`)
+  return [`GET ${absolute ? `http://${host}` : ''}${path} HTTP/1.1`, ...fields, '', ''].join('\r\n')
 }
 
 async function secured(

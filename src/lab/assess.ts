@@ -3,13 +3,15 @@
 import { INFORMATION, OBSERVERS, type Observer as Party } from '../policy/exposure.ts'
 import type { CanaryField } from './canary.ts'
 import { DATAGRAM_BYTES } from './datagrams.ts'
+import { fromProcedure } from './clues.ts'
 import { View, type Subject, type Vantage } from './cells.ts'
 import { coverageOf } from './coverage.ts'
-import type { Cell, Coverage, LabRun, Scenario } from './model.ts'
+import type { Cell, Coverage, Evidence, LabRun, Procedure, Scenario } from './model.ts'
+import { isMoreThanChance, tellPages } from './page-shapes.ts'
 import { auditRecords } from './record-audit.ts'
 import type { Recording } from './recording.ts'
 import { expectedValue, truthOf } from './truth-table.ts'
-import { vantagesOf } from './vantages.ts'
+import { PAGE_LOADS, vantagesOf } from './vantages.ts'
 
 const SENT_ALWAYS: readonly CanaryField[] = [
   'path',
@@ -45,13 +47,21 @@ export function assess(recording: Recording): LabRun {
   if (!positive)
     findings.push(`positive control: not found on the client's link after decrypting it: ${lost.join(', ')}`)
 
+  const procedures = recording.pageLoads === undefined ? [] : [tellPages(recording.pageLoads)]
   const measured = views.flatMap((view) => view.cells())
-  const cells = OBSERVERS.flatMap((party) => cellsOf(party, measured))
+  const cells = OBSERVERS.flatMap((party) => cellsOf(party, measured)).map((cell) =>
+    cell.observer === 'access-network' && cell.information === 'traffic-shape'
+      ? { ...cell, evidence: [...cell.evidence, ...procedures.map(procedureEvidence)] }
+      : cell,
+  )
   const coverage = coverageOf(recording)
   const recorded = auditRecords(recording, new View(refusalsOf(recording), subject))
   findings.push(
     ...disagreements(scenario, cells),
     ...coverageDisagreements(scenario, coverage),
+    ...procedures
+      .filter((procedure) => !isMoreThanChance(procedure))
+      .map((procedure) => `procedure ${procedure.name}: ${toldOf(procedure)}, which is no more than chance`),
     ...recorded.found.map(
       ({ source, information, field, excerpt }) =>
         `the gateway's ${source} holds ${information} (${field}): ${excerpt}`,
@@ -62,6 +72,7 @@ export function assess(recording: Recording): LabRun {
     cells,
     coverage,
     recorded,
+    procedures,
     controls: { negative: negative ? 'passed' : 'failed', positive: positive ? 'passed' : 'failed' },
     findings,
   }
@@ -114,6 +125,19 @@ function disagreements(scenario: Scenario, cells: readonly Cell[]): string[] {
       `${observer}, ${information}: measured ${value}, the truth table says ${expected.value} (${expected.reason})`,
     ]
   })
+}
+
+function procedureEvidence(told: Procedure): Evidence {
+  return fromProcedure({
+    capture: PAGE_LOADS,
+    field: told.name,
+    layer: 'tls records',
+    excerpt: toldOf(told),
+  })
+}
+
+function toldOf({ right, of, chance }: Procedure): string {
+  return `${right} of ${of} pages told by their sizes; chance: ${Math.round(of * chance)} of ${of}`
 }
 
 function coverageDisagreements(scenario: Scenario, coverage: readonly Coverage[]): string[] {

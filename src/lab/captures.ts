@@ -1,7 +1,7 @@
 // The capture files of one recorded run: what stood at each vantage, and beside it, where TLS sealed some of it, a copy
 // that holds the keys. Pure. Rule: the vantage's own file never holds a key.
 import type { Recording } from './recording.ts'
-import { otherCaptures, vantagesOf } from './vantages.ts'
+import { otherCaptures, PAGE_LOADS, vantagesOf } from './vantages.ts'
 import { streamBytes, type CapturedConnection } from './capture.ts'
 import { runName, type Scenario } from './model.ts'
 import { encodeCapture } from './pcapng/file.ts'
@@ -24,6 +24,9 @@ export function captureFiles(recording: Recording, originMs: number): Map<string
   const captures = [
     ...vantagesOf(recording).flatMap((vantage) => vantage.captures),
     ...otherCaptures(recording).map(({ capture }) => capture),
+    ...(recording.pageLoads === undefined
+      ? []
+      : [{ name: PAGE_LOADS, connections: recording.pageLoads.connections }]),
   ]
   for (const { name, connections } of captures) {
     const vantage = name.slice(0, -EXTENSION.length)

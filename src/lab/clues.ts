@@ -114,7 +114,7 @@ export function findResolvable(
   for (const { layer, capture } of sources) {
     const field = layer.fields.find(({ value }) => value.toLowerCase().includes(name))
     if (field === undefined || resolve(name) !== address) continue
-    return procedure({
+    return fromProcedure({
       capture,
       field: field.name,
       layer: layer.path,
@@ -129,7 +129,7 @@ export function endpointEvidence(capture: string, address: string): Evidence {
   return { ...NO_PLACE, kind: 'endpoint', capture, field: 'ip.addr', excerpt: address, layer: 'ip' }
 }
 
-function procedure(parts: Pick<Evidence, 'capture' | 'field' | 'layer' | 'excerpt'>): Evidence {
+export function fromProcedure(parts: Pick<Evidence, 'capture' | 'field' | 'layer' | 'excerpt'>): Evidence {
   return { ...NO_PLACE, kind: 'procedure', ...parts, excerpt: parts.excerpt.slice(0, EXCERPT_CHARACTERS) }
 }
 

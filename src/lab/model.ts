@@ -54,6 +54,14 @@ export interface Cell {
 export const COVERAGE_TRAFFIC = ['application', 'client-dns', 'udp', 'untold-application'] as const
 export type CoverageTraffic = (typeof COVERAGE_TRAFFIC)[number]
 
+/** A procedure that was run on a capture, and how often it was right where chance would be right in `chance` of all. */
+export interface Procedure {
+  readonly name: 'page-of-20'
+  readonly right: number
+  readonly of: number
+  readonly chance: number
+}
+
 /** Whether that traffic left the client beside the mode. */
 export interface Coverage {
   readonly traffic: CoverageTraffic
@@ -91,6 +99,8 @@ export interface LabRun extends Scenario {
   readonly cells: readonly Cell[]
   readonly coverage: readonly Coverage[]
   readonly recorded: RecordAudit
+  /** What was worked out from the sealed link alone; empty where nothing was tried. */
+  readonly procedures: readonly Procedure[]
   readonly controls: { readonly negative: 'passed' | 'failed'; readonly positive: 'passed' | 'failed' }
   /** What a control found wrong, and where cells differ from the truth table; empty where all is well. */
   readonly findings: readonly string[]

@@ -1,9 +1,20 @@
 // Records one scenario: the user's application sends its request through the mode, and every wire keeps what passed; then,
 // each by itself, what else leaves the client while the mode is on, and what the gateway writes and answers. Rule: what
 // goes wrong is kept beside what was recorded, and makes that run red; it never stops the others.
+import type { PageLoad, PageLoads } from './page-loads.ts'
 import { siteName } from './parties.ts'
 import type { OtherTraffic, Recording } from './recording.ts'
-import { askForRefusals, makeRequest, sendDatagram, visitUntold, type Cast, type Tunnel } from './ways.ts'
+import { leftClient } from './vantages.ts'
+import {
+  askForRefusals,
+  isLinkSealed,
+  makeRequest,
+  readPages,
+  sendDatagram,
+  visitUntold,
+  type Cast,
+  type Tunnel,
+} from './ways.ts'
 import { NOTHING_RECORDED, type Recorded } from './wires.ts'
 
 const REFUSALS = 3
@@ -18,6 +29,7 @@ export async function record(
   const keylogs = { application: '', tunnelClient: '' }
   const other: OtherTraffic[] = []
   let refusals = NOTHING_RECORDED
+  let pageLoads: PageLoads | undefined
 
   /** Does something with what passes meanwhile recorded, and a tunnel where the mode is one. */
   const phase = async (
@@ -45,6 +57,7 @@ export async function record(
     ...recorded,
     other,
     refusals,
+    pageLoads,
     written: stage.records.written(),
     siteClients: stage.site.clients(),
     keylogs: { ...keylogs, gateway: stage.serverKeylog(), site: stage.site.keylog() },
@@ -78,6 +91,13 @@ export async function record(
       if (refused !== REFUSALS) problems.push(`${REFUSALS - refused} requests that cannot be granted were`)
     })
     await stage.records.ask()
+  }
+  if (cast.tellsPages && isLinkSealed(scenario)) {
+    let loads: readonly PageLoad[] = []
+    const watched = await phase('loading the pages', async (tunnel) => {
+      loads = await readPages(cast, tunnel)
+    })
+    pageLoads = { loads, connections: leftClient({ parties }, watched) }
   }
   return { ...recording(request), siteClients }
 }

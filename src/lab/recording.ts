@@ -3,6 +3,7 @@
 import type { Canaries } from './canary.ts'
 import type { Endpoint } from './capture.ts'
 import type { CoverageTraffic, Scenario } from './model.ts'
+import type { PageLoads } from './page-loads.ts'
 import type { Parties } from './parties.ts'
 import type { Written } from './records.ts'
 import type { Recorded } from './wires.ts'
@@ -21,6 +22,8 @@ export interface Recording extends Recorded {
   /** The name that leads to `parties.destination`. */
   readonly siteName: string
   readonly other: readonly OtherTraffic[]
+  /** Pages that were loaded while the link was watched; undefined where the link seals nothing. */
+  readonly pageLoads: PageLoads | undefined
   /** Requests that the gateway had to refuse: what it answered is in it. */
   readonly refusals: Recorded
   /** All that the gateway wrote while this was recorded. */

@@ -19,6 +19,8 @@ export interface LabOptions {
   /** Words that a person chose, in the place of the seed's: at least 8 characters each, or they are found by chance. */
   readonly words?: Partial<Canaries>
   readonly observer: Observer
+  /** Whether pages are told apart by their sizes on each link that seals, which takes a second for each; default true. */
+  readonly tellsPages?: boolean
   /** Called before each run, for progress. */
   readonly progress?: (name: string) => void
   /** Called with each frame that passes a tap, while the run goes on; `soFar` gives what is recorded until then. */
@@ -31,7 +33,19 @@ export interface LabOptions {
 
 /** Measures. Errors: those of starting the stage; what goes wrong within a run makes that run red instead. */
 export async function runLab(options: LabOptions): Promise<LabResult> {
-  const { seed, modes, schemes, variants, words, observer, faults = {}, progress, passed, recorded } = options
+  const {
+    seed,
+    modes,
+    schemes,
+    variants,
+    words,
+    observer,
+    faults = {},
+    progress,
+    passed,
+    recorded,
+    tellsPages = true,
+  } = options
   const parties = partiesOf(seed)
   await checkParties(parties)
   const stage = await Stage.start({
@@ -51,7 +65,7 @@ export async function runLab(options: LabOptions): Promise<LabResult> {
       const name = runName(scenario)
       progress?.(name)
       const canaries = { ...makeCanaries(seed, name), ...words }
-      const recording = await record({ scenario, stage, canaries, parties }, passed)
+      const recording = await record({ seed, tellsPages, scenario, stage, canaries, parties }, passed)
       recorded?.(recording)
       runs.push(assess(recording))
     }

@@ -16,6 +16,7 @@ import { makeCanaries, type Canaries } from './canary.ts'
 import type { Endpoint } from './capture.ts'
 import { LAB_MODES, type LabMode, type Scheme } from './model.ts'
 import { startNameServer, type NameServer } from './name-server.ts'
+import { pagePart } from './page-loads.ts'
 import { GATEWAY_NAME, siteName, type Parties } from './parties.ts'
 import { Records } from './records.ts'
 import { startSite, type Site, type SiteCertificate } from './site.ts'
@@ -51,6 +52,8 @@ export class Stage {
   readonly site: Site
   /** What the gateway writes of itself. */
   readonly records: Records
+  /** What the site answers. */
+  page = ''
   #options: StageOptions
   #directory: string
   #gateway: Gateway | undefined
@@ -60,7 +63,6 @@ export class Stage {
   #access = new Map<GatewayMode, Endpoint>()
   #exit = new Map<Scheme | 'echo', Endpoint>()
   #resolver = new Map<'client' | 'gateway', Endpoint>()
-  #page = ''
   #serverKeylog = ''
 
   private constructor(
@@ -92,7 +94,7 @@ export class Stage {
       const site = await startSite({
         address: parties.destination,
         ...(await certificateFor(directory, siteName(makeCanaries(seed).hostLabel))),
-        page: () => stage?.nextPage() ?? '',
+        page: ({ url = '' }) => pagePart(seed, url) ?? stage?.page ?? '',
         clientAuthority: options.faults.siteAsksForCertificate === true ? authority : undefined,
       })
       const records = await Records.start(options.observer)
@@ -107,7 +109,7 @@ export class Stage {
 
   /** Gives a probe's names a place in this world, and its site the page and the certificate for them. */
   async introduce({ hostLabel, untoldLabel, responseBody }: Canaries): Promise<void> {
-    this.#page = `you are at the destination; ${responseBody}\n`
+    this.page = `you are at the destination; ${responseBody}\n`
     for (const label of [hostLabel, untoldLabel]) {
       const name = siteName(label)
       if (this.#zone.has(name)) continue
@@ -121,10 +123,6 @@ export class Stage {
     const { canaries, faults } = this.#options
     if (faults.siteAsksForCertificate !== true) return undefined
     return readCertificate(this.#directory, canaries.certificateSubject)
-  }
-
-  nextPage(): string {
-    return this.#page
   }
 
   /** Where the application finds the gateway for a mode. */

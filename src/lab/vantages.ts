@@ -7,9 +7,12 @@ import { joinCapture } from './pcapng/frames.ts'
 import type { OtherTraffic, Recording } from './recording.ts'
 import type { Recorded } from './wires.ts'
 
+/** The capture of the client's link while pages were loaded. */
+export const PAGE_LOADS = 'access-network-page-loads.pcapng'
+
 /** What left the client's machine, as one capture: to the gateway, and to anybody else. */
 export function leftClient(
-  { parties }: Recording,
+  { parties }: Pick<Recording, 'parties'>,
   { access, exit, resolver }: Recorded,
 ): CapturedConnection[] {
   const fromClient = ({ from }: CapturedConnection): boolean => from.address === parties.client

@@ -8,12 +8,16 @@ import type { Endpoint } from './capture.ts'
 import { datagramOf, encodeQuestion, openAssociation, openDirectWay, type DatagramWay } from './datagrams.ts'
 import { dissectDns } from './dissect/dns.ts'
 import type { Scenario } from './model.ts'
+import { loadPages, type PageLoad } from './page-loads.ts'
 import { siteName, type Parties } from './parties.ts'
 import type { Stage } from './stage.ts'
 import { TRUTH_TABLE, truthOf } from './truth-table.ts'
 
 /** Who takes part in one run. */
 export interface Cast {
+  readonly seed: string
+  /** Whether pages are loaded and told apart by their sizes: it takes a second for each link that seals. */
+  readonly tellsPages: boolean
   readonly scenario: Scenario
   readonly stage: Stage
   readonly canaries: Canaries
@@ -70,6 +74,17 @@ export async function sendDatagram(cast: Cast, tunnel: Tunnel | undefined): Prom
   } finally {
     way.close()
   }
+}
+
+/** Content is sealed on the client's link, so that sizes and times are all there is; TLS 1.2 hides them no better. */
+export function isLinkSealed(scenario: Scenario): boolean {
+  const content = truthOf(scenario)?.cells['access-network'].content.value
+  return content === 'sealed' && scenario.variant !== 'tls12' && scenario.variant !== 'udp'
+}
+
+/** Reads every page the way that the scenario goes. Errors: as above. */
+export async function readPages(cast: Cast, tunnel: Tunnel | undefined): Promise<PageLoad[]> {
+  return loadPages(cast.seed, { ...applicationOf(cast, tunnel), onKeylog: () => {} })
 }
 
 /**

@@ -69,6 +69,14 @@ const run = z.strictObject({
       }),
     ),
   }),
+  procedures: z.array(
+    z.strictObject({
+      name: z.literal('page-of-20'),
+      right: count,
+      of: count.positive(),
+      chance: z.number().positive().max(1),
+    }),
+  ),
   controls: z.strictObject({ negative: control, positive: control }),
   findings: z.array(z.string()),
 })

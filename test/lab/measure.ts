@@ -27,6 +27,8 @@ export async function measure(options: Partial<LabOptions> = {}): Promise<Measur
     modes: LAB_MODES,
     schemes: ['http', 'https'],
     observer: new Metrics('test').observer,
+    // What this costs is spent where it is looked at.
+    tellsPages: false,
     recorded: (recording) => recordings.push(recording),
     ...options,
   })

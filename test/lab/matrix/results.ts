@@ -44,6 +44,7 @@ export function runOf(
     cells,
     coverage: [],
     recorded: { searched: [], found: [] },
+    procedures: [],
     controls: { negative: 'passed', positive: 'passed' },
     findings: [],
   }
