@@ -47,6 +47,8 @@ export interface Live {
   readonly facts: TunnelFacts
   readonly index: number
   readonly sinceMs: number
+  /** The one that was shown; a reload may have brought another since. */
+  readonly certificate: string | undefined
 }
 
 type LinkRace = Race<TunnelLink>
@@ -158,7 +160,8 @@ export class Place {
         },
       },
     )
-    this.live = { connection, gateway, facts: link.facts, index, sinceMs: performance.now() }
+    const { certificate } = this.#options.credentials
+    this.live = { connection, gateway, facts: link.facts, index, sinceMs: performance.now(), certificate }
     this.failure = undefined
     this.refused = false
     this.#backOff.reset()
@@ -179,7 +182,8 @@ export class Place {
       const lasted = performance.now() - live.sinceMs >= LASTED_MS
       this.#returnMs = lasted ? FIRST_RETURN_MS : Math.min(LONGEST_RETURN_MS, this.#returnMs * 2)
     }
-    const isRefused = isFinal(error) && this.#options.gateways.length === 1
+    const isRenewed = live.certificate !== this.#options.credentials.certificate
+    const isRefused = isFinal(error) && this.#options.gateways.length === 1 && !isRenewed
     if (this.#race === undefined && this.#retry === undefined) {
       this.#triedAtMs = performance.now()
       return this.#failed(error, isRefused)

