@@ -17,5 +17,6 @@ await build({
     modulePreload: false,
     assetsInlineLimit: 0,
     cssCodeSplit: false,
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
 })

@@ -379,13 +379,17 @@ describe('package-lock.json', () => {
 })
 
 describe('the pages', () => {
-  it.each(['src/README.md', 'config/README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'README.md'])(
-    '%s links to what is there',
-    (page) => {
-      const links = [
-        ...readFileSync(path.join(ROOT, page), 'utf8').matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g),
-      ].map(([, link = '']) => link)
-      expect(links.filter((link) => !existsSync(path.join(ROOT, path.dirname(page), link)))).toEqual([])
-    },
-  )
+  it.each([
+    'src/README.md',
+    'docs/lessons/README.md',
+    'config/README.md',
+    'CONTRIBUTING.md',
+    'CHANGELOG.md',
+    'README.md',
+  ])('%s links to what is there', (page) => {
+    const links = [
+      ...readFileSync(path.join(ROOT, page), 'utf8').matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g),
+    ].map(([, link = '']) => link)
+    expect(links.filter((link) => !existsSync(path.join(ROOT, path.dirname(page), link)))).toEqual([])
+  })
 })

@@ -3,7 +3,7 @@
 import { GatewayError } from '../errors.ts'
 import { INFORMATION, OBSERVERS, type Information, type Observer } from '../policy/exposure.ts'
 import { makeCanaries, type CanaryField } from './canary.ts'
-import { LAB_MODES, type CellValue, type LabMode, type Scheme, type Variant } from './model.ts'
+import { LAB_MODES, runName, type CellValue, type LabMode, type Scheme, type Variant } from './model.ts'
 import { partiesOf, type Parties } from './parties.ts'
 import { expectedValue } from './truth-table.ts'
 
@@ -25,6 +25,8 @@ const ADDRESSES: Readonly<Record<string, keyof Parties>> = {
   'gateway-address': 'gateway',
   'destination-address': 'destination',
 }
+/** The run whose words are asked for; a name is the same in all of them. */
+const WORDS_OF = runName({ mode: 'http-proxy', variant: null, scheme: 'http' })
 /** A cell as the program calls it, or as the console's page does. */
 const VALUES: Readonly<Record<string, CellValue>> = {
   clear: 'clear',
@@ -148,7 +150,7 @@ export function questionsOf(lesson: number): readonly string[] {
 
 function isRight(question: string, given: string, seed: string): boolean {
   const word = WORDS[question]
-  if (word !== undefined) return given.toLowerCase() === makeCanaries(seed)[word]
+  if (word !== undefined) return given.toLowerCase() === makeCanaries(seed, WORDS_OF)[word]
   const party = ADDRESSES[question]
   if (party !== undefined) return given === partiesOf(seed)[party]
   return VALUES[given.toLowerCase()] === rightCell(question)

@@ -28,7 +28,7 @@ describe('the lessons', () => {
 
   it('find every right answer right, in any case and in the words of the console', () => {
     const seed = 'maryam'
-    const canaries = makeCanaries(seed)
+    const canaries = makeCanaries(seed, 'http-proxy, http')
     const parties = partiesOf(seed)
     const answers = {
       'client-address': parties.client,
@@ -57,7 +57,10 @@ describe('the lessons', () => {
     const { right, answers } = grade({
       lesson: 5,
       seed: 'maryam',
-      answers: { cookie: makeCanaries('ali').cookie, page: makeCanaries('maryam').cookie },
+      answers: {
+        cookie: makeCanaries('ali', 'http-proxy, http').cookie,
+        page: makeCanaries('maryam', 'http-proxy, http').cookie,
+      },
     })
     expect(right).toBe(0)
     expect(answers.find(({ question }) => question === 'cookie')).toEqual({

@@ -8,7 +8,13 @@ import { PartyIcon } from './icons.tsx'
 import { modeName } from './names.ts'
 import type { PaneState, ReplayState } from './state.ts'
 
-const LINE: readonly Observer[] = ['access-network', 'gateway-operator', 'exit-network', 'destination']
+const LINE: readonly Observer[] = [
+  'access-network',
+  'gateway-operator',
+  'resolver',
+  'exit-network',
+  'destination',
+]
 
 interface LineProps {
   readonly replay: ReplayState | undefined
@@ -77,12 +83,16 @@ function Lane({ pane, replay }: { readonly pane: Pane; readonly replay: ReplaySt
   const state: PaneState = replay.panes[pane]
   const access = stretchOf(state.pieces['access-network'] ?? [])
   const exit = stretchOf(state.pieces.destination ?? [])
+  const asked = (state.pieces.resolver ?? []).length > 0
   const direct = replay.order[pane].mode === 'direct'
   return (
     <div class="lane">
       <span class="lane-name">{modeName(texts, replay.order[pane])}</span>
       <span class={`stretch ${access}`}>
         <span>{texts.line[access]}</span>
+      </span>
+      <span class={`stretch lookup ${asked ? 'open' : 'nothing'}`}>
+        <span>{asked ? texts.line.asked : texts.line.notAsked}</span>
       </span>
       <span class={`stretch ${direct ? access : exit}`}>
         <span>{direct ? texts.line.noGateway : texts.line[exit]}</span>

@@ -56,6 +56,8 @@ export interface Catalogue {
     readonly sealed: string
     readonly nothing: string
     readonly noGateway: string
+    readonly asked: string
+    readonly notAsked: string
   }
   readonly pane: {
     readonly sees: (mode: string, party: string) => string

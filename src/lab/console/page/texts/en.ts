@@ -112,6 +112,8 @@ export const EN: Catalogue = {
     sealed: 'encrypted',
     nothing: 'nothing yet',
     noGateway: 'no gateway',
+    asked: 'asked',
+    notAsked: 'not asked',
   },
   pane: {
     sees: (mode, party) => `${mode}, seen by: ${party}`,

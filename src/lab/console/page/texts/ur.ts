@@ -32,7 +32,7 @@ export const UR: Catalogue = {
     client: 'آپ',
     'access-network': 'رسائی کا نیٹ ورک',
     'gateway-operator': 'گیٹ وے چلانے والا',
-    resolver: 'نام بتانے والا (DNS)',
+    resolver: 'نام بتانے والا',
     'exit-network': 'باہر کا نیٹ ورک',
     destination: 'منزل',
   },
@@ -111,6 +111,8 @@ export const UR: Catalogue = {
     sealed: 'خفیہ کردہ',
     nothing: 'ابھی کچھ نہیں',
     noGateway: 'گیٹ وے نہیں',
+    asked: 'پوچھا گیا',
+    notAsked: 'نہیں پوچھا',
   },
   pane: {
     sees: (mode, party) => `${mode}، ${party} کی نظر سے`,
