@@ -25,11 +25,20 @@ export function connectConfig(urls: readonly string[], values: ConnectValues, en
     file === undefined ? undefined : path.resolve(file)
   const { connections } = values
   const proxy = values.proxy === 'env' ? proxyOfEnvironment(env) : values.proxy
+  const listen = values.listen ?? DEFAULT_LISTEN
+  if (
+    proxy !== undefined &&
+    withoutUserinfo(proxy)
+      .replace(/^\w+:\/\/(?:…@)?/, '')
+      .replace(/\/$/, '') === listen
+  ) {
+    throw invalid('--proxy: that is the address of this client itself')
+  }
   const passwordFile = absolute(values['proxy-password-file'])
   if (proxy === undefined && passwordFile !== undefined)
     throw invalid('--proxy-password-file: goes with --proxy')
   const input: ConfigInput = {
-    inbounds: [{ type: 'mixed', listen: values.listen ?? DEFAULT_LISTEN, outbound: 'gateway' }],
+    inbounds: [{ type: 'mixed', listen, outbound: 'gateway' }],
     outbounds: {
       gateway: {
         type: 'tunnel',

@@ -1,6 +1,7 @@
 // sightline connect as a person meets it: what its options may be, what it prints for programs, and the line at the
 // bottom of a terminal.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { connectConfig } from '../../src/cli/connect-config.ts'
 import { connectCommand } from '../../src/cli/connect.ts'
 import { RateMeter, statusLine } from '../../src/cli/connect-status.ts'
 import { BottomLine } from '../../src/cli/bottom-line.ts'
@@ -58,6 +59,21 @@ describe('its options', () => {
     const typed = await type(['connect', ...words])
     expect([typed.exit, typed.out]).toEqual([exit, ''])
     expect(typed.err).toMatch(err)
+  })
+
+  it('take a proxy from the environment when asked to, and only then', () => {
+    const env = { HTTPS_PROXY: 'proxy.example:3128' }
+    const proxyOf = (proxy?: string): unknown => {
+      const { outbounds } = connectConfig([URL], { authority: 'a', proxy }, env)
+      return outbounds['gateway']?.type === 'tunnel' ? outbounds['gateway'].proxy : 'no tunnel'
+    }
+    expect(proxyOf('env')).toEqual({ url: 'http://proxy.example:3128' })
+    expect(proxyOf()).toBe(undefined)
+  })
+
+  it('refuse this client itself as its proxy', () => {
+    const env = { https_proxy: 'http://127.0.0.1:1081' }
+    expect(() => connectConfig([URL], { authority: 'a', proxy: 'env' }, env)).toThrow(/this client itself/)
   })
 
   it('repeat no password', async () => {

@@ -1,7 +1,9 @@
 // `pki revoke`, then SIGHUP: the revoked client's live streams end within 2 s, it says why and does not come back;
 // another client's go on.
+import { copyFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ensureDevelopmentPki, issue } from '../../src/pki/store.ts'
+import { eventually } from '../support/eventually.ts'
 import { get, serve, sightline, startSightline, type SightlineProcess } from '../support/gateway-process.ts'
 import { samples, sum } from '../support/metrics.ts'
 import { everyInbound, LOOPBACK_EGRESS } from '../support/stacks.ts'
@@ -16,6 +18,7 @@ beforeAll(async () => {
   pki = await tempDir()
   await ensureDevelopmentPki(pki.path)
   await issue(pki.path, 'mallory', { kind: 'client', hosts: [] })
+  await issue(pki.path, 'trudy', { kind: 'client', hosts: [] })
   origin = await startRawOrigin()
   gateway = await serve(pki.file('gateway.json'), { inbounds: everyInbound(pki), egress: LOOPBACK_EGRESS })
 })
@@ -79,5 +82,17 @@ describe('a revoked client', () => {
     const atOrigin = await origin.wire(1)
     await atOrigin.untilText('still here')
     expect(goodStream.ending).toBe(undefined)
+  })
+
+  it('is let in again with another certificate in its files, which it reads by itself', async () => {
+    await using client = await connect('trudy')
+    expect((await sightline(['pki', 'revoke', 'trudy', '--dir', pki.path])).code).toBe(0)
+    gateway.kill('SIGHUP')
+    await client.errLine(/^tunnel refused: certificate-revoked/)
+    await copyFile(pki.file('client.key'), pki.file('trudy.key'))
+    await copyFile(pki.file('client.crt'), pki.file('trudy.crt'))
+    await eventually(() => expect(client.out.filter((line) => line.startsWith('tunnel up')).length).toBe(2))
+    using again = await liveStream(client)
+    expect(again.text).toMatch(/^HTTP\/1\.1 200 /)
   })
 })

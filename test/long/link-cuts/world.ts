@@ -84,7 +84,7 @@ export class World implements AsyncDisposable {
   static async make(): Promise<World> {
     const network = await Network.make()
     const directory = await tempDir()
-    await makePki(directory)
+    await makeClientPki(directory, GATEWAY)
     const origin = within(network, network.gateway, [
       process.execPath,
       script('origin.ts'),
@@ -169,10 +169,11 @@ function eachLine(child: ChildProcess, take: (line: string) => void): void {
   })
 }
 
-async function makePki(directory: TempDir): Promise<void> {
+/** An authority, `gateway` for `host`, and the client `alice`, with the commands that a person would use. */
+export async function makeClientPki(directory: TempDir, host: string): Promise<void> {
   for (const words of [
     ['init'],
-    ['issue', 'gateway', '--server', '--host', GATEWAY],
+    ['issue', 'gateway', '--server', '--host', host],
     ['issue', 'alice', '--client'],
   ]) {
     const { code, stderr } = await sightline(['pki', ...words, '--dir', directory.path])
