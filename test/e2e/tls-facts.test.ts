@@ -28,7 +28,7 @@ describe('sightline connect', () => {
     await using stack = await startStack()
     await using connect = await startSightline(connectArguments(stack))
     expect(await connect.outLine(/^tunnel /)).toBe(
-      'tunnel up: TLSv1.3, TLS_AES_256_GCM_SHA384, key exchange X25519MLKEM768',
+      `tunnel up: localhost:${stack.ports.tunnel}, TLSv1.3, TLS_AES_256_GCM_SHA384, key exchange X25519MLKEM768`,
     )
   })
 
@@ -47,6 +47,7 @@ describe('sightline connect', () => {
       expect(found).toEqual({
         event: 'tunnel',
         state: 'up',
+        gateway: `localhost:${stack.ports.tunnel}`,
         protocol: 'TLSv1.3',
         cipher: 'TLS_AES_256_GCM_SHA384',
         group: 'X25519MLKEM768',
