@@ -119,6 +119,7 @@ async function connect(options: Visit): Promise<Duplex> {
         destination: { host, port },
         socket_options: { localAddress: from, host: via.proxy.address, port: via.proxy.port },
         timeout: TIMEOUT_MS,
+        set_tcp_nodelay: true,
       })
       return socket
     }
@@ -126,7 +127,7 @@ async function connect(options: Visit): Promise<Duplex> {
 }
 
 async function dial(to: Endpoint, from: string): Promise<net.Socket> {
-  const socket = net.connect({ host: to.address, port: to.port, localAddress: from })
+  const socket = net.connect({ host: to.address, port: to.port, localAddress: from, noDelay: true })
   await once(socket, 'connect')
   return socket
 }
