@@ -36,6 +36,8 @@ export interface Visit {
   readonly clientCertificate?: { readonly certificate: string; readonly key: string } | undefined
   /** A content coding that it says it takes. */
   readonly accepts: string
+  /** Told of the port that it sends from to anybody but a proxy. */
+  readonly onPort: (port: number) => void
   /** NSS key log lines of the application's own TLS, as they come. */
   readonly onKeylog: (line: Buffer) => void
 }
@@ -95,8 +97,11 @@ async function secured(
 async function connect(options: Visit): Promise<Duplex> {
   const { via, scheme, port, name, from, canaries } = options
   switch (via.kind) {
-    case 'direct':
-      return dial({ address: await lookUp(name, options), port }, from)
+    case 'direct': {
+      const socket = await dial({ address: await lookUp(name, options), port }, from)
+      options.onPort(socket.localPort ?? 0)
+      return socket
+    }
     case 'http':
     case 'https': {
       const link = await dial(via.proxy, from)

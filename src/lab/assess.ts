@@ -78,7 +78,7 @@ export function assess(recording: Recording): LabRun {
   }
 }
 
-function subjectOf({ scenario, canaries, parties, siteName, keylogs }: Recording): Subject {
+function subjectOf({ scenario, canaries, parties, siteName, standsFor, keylogs }: Recording): Subject {
   const length = (fields: readonly CanaryField[]): number =>
     fields.reduce((sum, field) => sum + Buffer.byteLength(canaries[field]), 0)
   const least = {
@@ -90,6 +90,7 @@ function subjectOf({ scenario, canaries, parties, siteName, keylogs }: Recording
     clientAddress: parties.client,
     siteAddress: parties.destination,
     siteName: siteName.toLowerCase(),
+    ports: standsFor,
     allKeylogs: [keylogs.tunnelClient, keylogs.application].filter((lines) => lines !== ''),
     applicationKeylog: keylogs.application,
     leastBytes: scenario.variant === 'udp' ? { up: DATAGRAM_BYTES, down: DATAGRAM_BYTES } : least,

@@ -16,6 +16,7 @@ import {
 import type { Layer } from './layer.ts'
 import { peelConnection } from './layers.ts'
 import type { Cell, CellValue, Evidence } from './model.ts'
+import type { Ports } from './stand-ins.ts'
 
 /** One vantage: what was captured there, and the keys that its observer holds. */
 export interface Vantage {
@@ -39,6 +40,8 @@ export interface Subject {
   readonly applicationKeylog: string
   /** The least that the request and its answer took, in bytes: whoever carried less did not carry them. */
   readonly leastBytes: { readonly up: number; readonly down: number }
+  /** Where ports stand for parties. */
+  readonly ports: Ports | undefined
   /** The procedure of `inferable`: what a name resolves to. */
   readonly resolve: (name: string) => string | undefined
 }
@@ -134,9 +137,16 @@ export class View {
   }
 
   #look(information: Information, sources: readonly Source[]): Evidence[] {
-    const { canaries, clientAddress, siteAddress, applicationKeylog } = this.#subject
-    if (information === 'client-address') return findAddress(sources, clientAddress)
-    if (information === 'destination-address') return findAddress(sources, siteAddress)
+    const { canaries, clientAddress, siteAddress, applicationKeylog, ports } = this.#subject
+    if (information === 'client-address') {
+      return findAddress(sources, clientAddress, (_, port) => ports?.client.has(port) === true)
+    }
+    if (information === 'destination-address') {
+      // A name server's answer holds no port: the site is all that it knows of.
+      const isSite = (field: string, port: number): boolean =>
+        ports !== undefined && (field === 'dns.answers' || ports.site.has(port))
+      return findAddress(sources, siteAddress, isSite)
+    }
     if (information === 'client-fingerprint') return findFingerprint(sources, applicationKeylog)
     return (NEEDLES[information] ?? []).flatMap((field) => findWord(sources, canaries[field]))
   }

@@ -1,11 +1,13 @@
 // Finds information in the layers of captures: words under every encoding, addresses, the application's ClientHello,
 // sizes and times. Rule: what is found is given with its place in the capture, so that a reader can check it.
 import type { CapturedConnection } from './capture.ts'
+import type { Field } from './dissect/field.ts'
 import { dissectClientHello } from './dissect/client-hello.ts'
 import { ja4 } from './dissect/ja4.ts'
 import { attempt, type Layer } from './layer.ts'
 import type { Evidence } from './model.ts'
 import { frameAt } from './pcapng/frames.ts'
+import { ONLY_ADDRESS } from './stand-ins.ts'
 import { excerpt, searchCapture, type Hit } from './search.ts'
 
 /** A layer of a connection, and the capture that it was peeled from. */
@@ -39,11 +41,23 @@ export function findWord(sources: readonly Source[], word: string | Uint8Array):
   )
 }
 
-/** As text anywhere, and as bytes in the fields that hold addresses. */
-export function findAddress(sources: readonly Source[], address: string): Evidence[] {
+/**
+ * As text anywhere, and as bytes in the fields that hold addresses. `standsFor` says of a field with the one address that
+ * all share, and of the port behind it, whether it is this party's.
+ */
+export function findAddress(
+  sources: readonly Source[],
+  address: string,
+  standsFor?: (field: string, port: number) => boolean,
+): Evidence[] {
+  const isIt = ({ layer }: Source, { name, value, offset, length }: Field): boolean => {
+    if (value === address) return true
+    const [high = 0, low = 0] = layer.bytes.subarray(offset + length)
+    return value === ONLY_ADDRESS && standsFor?.(name, high * 256 + low) === true
+  }
   const inFields = sources.flatMap((source) =>
     source.layer.fields
-      .filter((field) => ADDRESS_FIELDS.has(field.name) && field.value === address)
+      .filter((field) => ADDRESS_FIELDS.has(field.name) && isIt(source, field))
       .map((field) => ({
         ...evidenceOf(source, { ...field, encoding: 'plain' }),
         excerpt: address,

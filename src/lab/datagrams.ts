@@ -31,8 +31,9 @@ export function datagramOf(word: string): Buffer {
 }
 
 /** Straight from an address of this machine. Errors: `listen-failed`. */
-export async function openDirectWay(from: string): Promise<DatagramWay> {
+export async function openDirectWay(from: string, onPort: (port: number) => void): Promise<DatagramWay> {
   const socket = await bindUdp({ address: from, port: 0 })
+  onPort(socket.address().port)
   return {
     ask: (to, payload) =>
       untilAnswered(socket, {

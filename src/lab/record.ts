@@ -4,6 +4,7 @@
 import type { PageLoad, PageLoads } from './page-loads.ts'
 import { siteName } from './parties.ts'
 import type { OtherTraffic, Recording } from './recording.ts'
+import type { Stage } from './stage.ts'
 import { leftClient } from './vantages.ts'
 import {
   askForRefusals,
@@ -19,6 +20,8 @@ import { NOTHING_RECORDED, type Recorded } from './wires.ts'
 
 const REFUSALS = 3
 
+type Taken = ReturnType<Stage['take']>
+
 /** Never rejects: see `problems` of what it gives. `passed` is called with each frame while the request goes on. */
 export async function record(
   cast: Cast,
@@ -28,14 +31,11 @@ export async function record(
   const problems: string[] = []
   const keylogs = { application: '', tunnelClient: '' }
   const other: OtherTraffic[] = []
-  let refusals = NOTHING_RECORDED
+  let refusals: Recorded = NOTHING_RECORDED
   let pageLoads: PageLoads | undefined
 
   /** Does something with what passes meanwhile recorded, and a tunnel where the mode is one. */
-  const phase = async (
-    what: string,
-    act: (tunnel: Tunnel | undefined) => Promise<void>,
-  ): Promise<Recorded> => {
+  const phase = async (what: string, act: (tunnel: Tunnel | undefined) => Promise<void>): Promise<Taken> => {
     let tunnel: Tunnel | undefined
     try {
       if (scenario.mode === 'tunnel')
@@ -47,31 +47,30 @@ export async function record(
       tunnel?.client.destroy()
     }
     if (!(await stage.wires.settled())) problems.push(`${what}: connections were still open long afterwards`)
-    return stage.wires.take()
+    return stage.take()
   }
-  const recording = (recorded: Recorded): Recording => ({
+  const recording = (taken: Taken): Recording => ({
     scenario,
     canaries,
     parties,
     siteName: siteName(canaries.hostLabel),
-    ...recorded,
+    ...taken,
     other,
     refusals,
     pageLoads,
     written: stage.records.written(),
-    siteClients: stage.site.clients(),
     keylogs: { ...keylogs, gateway: stage.serverKeylog(), site: stage.site.keylog() },
     problems,
   })
 
-  await stage.introduce(canaries)
-  stage.wires.take()
-  stage.site.takeClients()
+  stage.take()
   stage.records.begin()
-  stage.wires.watch(passed && ((): void => passed(() => recording(stage.wires.peek()))))
+  stage.wires.watch(passed && ((): void => passed(() => recording(stage.peek()))))
   const onKeylog = (line: Buffer): void => void (keylogs.application += line.toString('latin1'))
-  const request = await phase('the request', (tunnel) => makeRequest(cast, tunnel, onKeylog))
-  const siteClients = stage.site.takeClients()
+  const request = await phase('the request', async (tunnel) => {
+    await stage.introduce(canaries)
+    await makeRequest(cast, tunnel, onKeylog)
+  })
   stage.wires.watch(undefined)
   stage.records.tellNobodyElse()
 
@@ -99,5 +98,5 @@ export async function record(
     })
     pageLoads = { loads, connections: leftClient({ parties }, watched) }
   }
-  return { ...recording(request), siteClients }
+  return recording(request)
 }

@@ -6,6 +6,7 @@ import type { CoverageTraffic, Scenario } from './model.ts'
 import type { PageLoads } from './page-loads.ts'
 import type { Parties } from './parties.ts'
 import type { Written } from './records.ts'
+import type { Ports } from './stand-ins.ts'
 import type { Recorded } from './wires.ts'
 
 /** What else left the client while the mode was on, recorded by itself; `word` stands in it and in nothing else. */
@@ -30,6 +31,8 @@ export interface Recording extends Recorded {
   readonly written: Written
   /** Who connected to the site, as the site's kernel reports it. */
   readonly siteClients: readonly Endpoint[]
+  /** Where ports stand for parties: whose they are; undefined where each party has an address of its own. */
+  readonly standsFor: Ports | undefined
   /** NSS key log lines of each party, '' where it had no TLS. */
   readonly keylogs: {
     readonly application: string

@@ -20,7 +20,8 @@ import { pagePart } from './page-loads.ts'
 import { GATEWAY_NAME, siteName, type Parties } from './parties.ts'
 import { Records } from './records.ts'
 import { startSite, type Site, type SiteCertificate } from './site.ts'
-import { Wires } from './wires.ts'
+import { clientsWithStandIns, withStandIns, type Ports } from './stand-ins.ts'
+import { Wires, type Recorded } from './wires.ts'
 
 /** Faults that a test switches in, to see the lab find them. */
 export interface Faults extends Pick<LabHooks, 'tunnelWithoutTls' | 'tunnelInTls12'> {
@@ -37,11 +38,20 @@ export interface Faults extends Pick<LabHooks, 'tunnelWithoutTls' | 'tunnelInTls
 export interface StageOptions {
   readonly seed: string
   readonly parties: Parties
+  /** Where the parties really are: each at its own address, or all at one. */
+  readonly places: Parties
   /** Words of the stage as a whole: who the user is. */
   readonly canaries: Canaries
   /** Counts what the gateway does, so that its metrics can be held against the cells. */
   readonly observer: Observer
   readonly faults: Faults
+}
+
+interface Taken extends Recorded {
+  /** Who connected to the site, as its kernel reports it. */
+  readonly siteClients: readonly Endpoint[]
+  /** Where ports stand for parties: whose they are. */
+  readonly standsFor: Ports | undefined
 }
 
 export type GatewayMode = Exclude<LabMode, 'direct'>
@@ -63,6 +73,7 @@ export class Stage {
   #access = new Map<GatewayMode, Endpoint>()
   #exit = new Map<Scheme | 'echo', Endpoint>()
   #resolver = new Map<'client' | 'gateway', Endpoint>()
+  #clientPorts = new Set<number>()
   #serverKeylog = ''
 
   private constructor(
@@ -81,9 +92,9 @@ export class Stage {
     const directory = await mkdtemp(path.join(os.tmpdir(), 'sightline-lab-'))
     let stage: Stage | undefined
     try {
-      const { canaries, parties, seed } = options
+      const { canaries, places, seed } = options
       await initAuthority(directory)
-      await issue(directory, 'gateway', { kind: 'server', hosts: [GATEWAY_NAME, parties.gateway] })
+      await issue(directory, 'gateway', { kind: 'server', hosts: [GATEWAY_NAME, places.gateway] })
       await issue(directory, canaries.certificateSubject, { kind: 'client', hosts: [] })
       await writeFile(
         path.join(directory, 'users'),
@@ -92,7 +103,7 @@ export class Stage {
       )
       const authority = await readFile(path.join(directory, 'ca.crt'), 'utf8')
       const site = await startSite({
-        address: parties.destination,
+        address: places.destination,
         ...(await certificateFor(directory, siteName(makeCanaries(seed).hostLabel))),
         page: ({ url = '' }) => pagePart(seed, url) ?? stage?.page ?? '',
         clientAuthority: options.faults.siteAsksForCertificate === true ? authority : undefined,
@@ -140,13 +151,46 @@ export class Stage {
     return known(this.#resolver, party)
   }
 
+  get places(): Parties {
+    return this.#options.places
+  }
+
+  /** The user's machine sends from this port: where ports stand for parties, it is how it is known. */
+  clientSendsFrom(port: number): void {
+    this.#clientPorts.add(port)
+  }
+
+  /** What is recorded so far, with the parties' addresses, and who has come to the site. */
+  peek(): Taken {
+    return this.#named(this.wires.peek(), this.site.clients())
+  }
+
+  /** As `peek`; the record begins anew. */
+  take(): Taken {
+    const taken = this.#named(this.wires.take(), this.site.takeClients())
+    this.#clientPorts = new Set()
+    return taken
+  }
+
+  #named(recorded: Recorded, siteClients: readonly Endpoint[]): Taken {
+    const { parties, places } = this.#options
+    if (parties.client === places.client) return { ...recorded, siteClients, standsFor: undefined }
+    const standsFor: Ports = {
+      client: this.#clientPorts,
+      clientResolver: this.resolverAddress('client').port,
+      site: new Set([...this.#exit.values()].map(({ port }) => port)),
+    }
+    const named = withStandIns(recorded, parties, standsFor)
+    return { ...named, siteClients: clientsWithStandIns(siteClients, named), standsFor }
+  }
+
   serverKeylog(): string {
     return this.#serverKeylog
   }
 
   /** Starts a tunnel client of this gateway; its own key log lines go to `onKeylog`. */
   async startTunnelClient(onKeylog: (line: Buffer) => void): Promise<{ client: Gateway; listens: Endpoint }> {
-    const { canaries, parties, observer, faults } = this.#options
+    const { canaries, places, observer, faults } = this.#options
     const { clientOutbound, tunnelKeylog = (line: Buffer): Buffer => line } = faults
     const { address, port } = this.gatewayAddress('tunnel')
     const client = await Gateway.start({
@@ -165,7 +209,7 @@ export class Stage {
       observer,
       lab: {
         ...tlsFaults(faults),
-        tunnelLocalAddress: parties.client,
+        tunnelLocalAddress: places.client,
         onClientKeylog: (line) => onKeylog(tunnelKeylog(line)),
         ...(clientOutbound && { onOutbound: (outbound) => clientOutbound(outbound, this) }),
       },
@@ -185,10 +229,10 @@ export class Stage {
   }
 
   async #compose(): Promise<void> {
-    const { parties, faults } = this.#options
+    const { places, faults } = this.#options
     const { gatewayOutbound } = faults
-    this.#names = await startNameServer(parties.resolver, (name) =>
-      this.#zone.has(name) ? [parties.destination] : undefined,
+    this.#names = await startNameServer(places.resolver, (name) =>
+      this.#zone.has(name) ? [places.destination] : undefined,
     )
     for (const party of ['client', 'gateway'] as const)
       this.#resolver.set(party, await this.wires.both('resolver', this.#names.address))
@@ -211,11 +255,11 @@ export class Stage {
   }
 
   #gatewayConfig(): Config {
-    const { parties } = this.#options
+    const { places } = this.#options
     const tls = { certificate: this.#file('gateway.crt'), key: this.#file('gateway.key') }
     const clients = { clientAuthority: this.#file('ca.crt'), revocationList: this.#file('ca.crl') }
     const auth = { users: this.#file('users') }
-    const listen = `${parties.gateway}:0`
+    const listen = `${places.gateway}:0`
     const { address, port } = this.resolverAddress('gateway')
     return this.#config({
       inbounds: [
@@ -224,9 +268,9 @@ export class Stage {
         { type: 'http', listen, auth, tls },
         { type: 'tunnel', listen, tls: { ...tls, ...clients } },
       ],
-      outbounds: { direct: { type: 'direct', localAddress: parties.gateway } },
-      egress: { allow: [parties.destination, parties.resolver] },
-      dns: { servers: [`${address}:${port}`], localAddress: parties.gateway },
+      outbounds: { direct: { type: 'direct', localAddress: places.gateway } },
+      egress: { allow: [places.destination, places.resolver] },
+      dns: { servers: [`${address}:${port}`], localAddress: places.gateway },
     })
   }
 

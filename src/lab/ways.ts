@@ -60,16 +60,16 @@ export async function visitUntold(cast: Cast): Promise<void> {
 
 /** A datagram of an application that was told of the mode: through it where it takes datagrams, else as without it. */
 export async function sendDatagram(cast: Cast, tunnel: Tunnel | undefined): Promise<void> {
-  const { canaries, parties, stage } = cast
+  const { canaries, stage } = cast
   let way: DatagramWay
   try {
     way = await openWay(cast, tunnel)
   } catch (thrown) {
     if (!(thrown instanceof GatewayError)) throw thrown
-    way = await openDirectWay(parties.client)
+    way = await openStraight(stage)
   }
   try {
-    const echo = { address: parties.destination, port: stage.siteAddress('echo').port }
+    const echo = { address: stage.places.destination, port: stage.siteAddress('echo').port }
     await way.ask(echo, datagramOf(canaries.datagram))
   } finally {
     way.close()
@@ -92,7 +92,7 @@ export async function readPages(cast: Cast, tunnel: Tunnel | undefined): Promise
  * how many were answered with a refusal, as all should be.
  */
 export async function askForRefusals(cast: Cast, tunnel: Tunnel | undefined): Promise<number> {
-  const { canaries, parties, stage } = cast
+  const { canaries, stage } = cast
   const { via, ...application } = applicationOf(cast, tunnel)
   const options: Visit = {
     ...application,
@@ -103,7 +103,7 @@ export async function askForRefusals(cast: Cast, tunnel: Tunnel | undefined): Pr
   const refused = await Promise.allSettled([
     visit({ ...options, name: siteName(`no-${canaries.hostLabel}`), port: stage.siteAddress('http').port }),
     visit({ ...options, name: '127.0.0.1', port: CLOSED_PORT }),
-    visit({ ...options, name: parties.destination, port: CLOSED_PORT }),
+    visit({ ...options, name: stage.places.destination, port: CLOSED_PORT }),
   ])
   return refused.filter(({ status }) => status === 'rejected').length
 }
@@ -132,9 +132,13 @@ async function exchangeDatagrams(cast: Cast, tunnel: Tunnel | undefined): Promis
   }
 }
 
+async function openStraight(stage: Stage): Promise<DatagramWay> {
+  return openDirectWay(stage.places.client, (port) => stage.clientSendsFrom(port))
+}
+
 /** Errors: `dial-failed` where the mode takes no datagrams. */
 async function openWay(
-  { scenario: { mode }, stage, canaries, parties }: Cast,
+  { scenario: { mode }, stage, canaries }: Cast,
   tunnel: Tunnel | undefined,
 ): Promise<DatagramWay> {
   if (mode === 'http-proxy' || mode === 'https-proxy')
@@ -142,7 +146,7 @@ async function openWay(
   if (mode === 'socks-proxy') {
     return openAssociation({
       proxy: stage.gatewayAddress(mode),
-      from: parties.client,
+      from: stage.places.client,
       credentials: canaries,
       wireTo: (relay) => stage.wires.udp('access', relay, { carries: relay }),
     })
@@ -156,11 +160,11 @@ async function openWay(
       wireTo: async (relay) => relay,
     })
   }
-  return openDirectWay(parties.client)
+  return openStraight(stage)
 }
 
 function applicationOf(
-  { scenario, stage, canaries, parties }: Cast,
+  { scenario, stage, canaries }: Cast,
   tunnel: Tunnel | undefined,
 ): Omit<Visit, 'onKeylog'> {
   const { scheme, variant } = scenario
@@ -174,8 +178,9 @@ function applicationOf(
     name: siteName(canaries.hostLabel),
     port: stage.siteAddress(scheme).port,
     resolver: stage.resolverAddress('client'),
-    from: tunnel === undefined ? parties.client : tunnel.listens.address,
+    from: tunnel === undefined ? stage.places.client : tunnel.listens.address,
     authority: stage.authority,
+    onPort: (port) => stage.clientSendsFrom(port),
     canaries,
     siteTls: variant === 'tls12' ? 'TLSv1.2' : undefined,
     accepts: ACCEPTED[index % ACCEPTED.length] ?? 'identity',
