@@ -111,6 +111,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.stderr.on('error', () => {})
 
 const code = await main(process.argv.slice(2))
+// A pipe takes 64 KiB at once, and the end of the process throws the rest away. What serves does not wait for a reader.
+if (!serves) await new Promise<void>((resolve) => process.stdout.write('', () => resolve()))
 // What could not be written is told in the next turn.
 await new Promise((resolve) => setImmediate(resolve))
 process.exit(code)

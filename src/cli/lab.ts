@@ -3,9 +3,10 @@
 import { randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import type { Recording } from '../lab/recording.ts'
-import { formatMatrix } from '../lab/matrix.ts'
 import { LAB_MODES, type LabMode, type Scheme } from '../lab/model.ts'
 import { htmlReport } from '../lab/report/page/report.ts'
+import { formatMatrix, isUnicodeLocale } from '../lab/report/terminal.ts'
+import { togetherText } from '../lab/report/terminal-parts.ts'
 import { runLab } from '../lab/run.ts'
 import { OBSERVERS, type Observer } from '../policy/exposure.ts'
 import { Metrics } from '../telemetry/metrics.ts'
@@ -17,7 +18,7 @@ import { labServe } from './lab-serve.ts'
 import { VERSION } from './version.ts'
 
 const HELP = `usage: sightline lab run [--mode M]… [--scheme http|https] [--seed S] [--json F]
-       [--html F] [--captures DIR] [--observers O,O]
+       [--html F] [--captures DIR] [--observers O,O] [--plain]
        sightline lab serve …   the console in a browser; lab serve --help
        sightline lab grade …   check a student's answers; lab grade --help
 
@@ -33,8 +34,9 @@ const HELP = `usage: sightline lab run [--mode M]… [--scheme http|https] [--se
                writes what was recorded at each vantage to DIR, as files for Wireshark: a folder for each
                run, in it the files that the evidence names, and copies that hold the TLS keys
   --observers O,O
-               what these learn if they put together what they saw, of access-network, gateway-operator,
-               resolver, exit-network and destination; default access-network,destination
+               says what these learn if they put together what they saw: access-network, gateway-operator,
+               resolver, exit-network, destination; in the report default access-network,destination
+  --plain      ASCII alone and no colour; the default where the locale is not UTF-8
 
 exit 0 when every cell agrees with the truth table and the controls passed, 1 when not
 
@@ -43,6 +45,7 @@ examples:
   sightline lab run --mode http-proxy --mode tunnel --scheme http --json cells.json
   sightline lab run --html report.html --captures captures`
 
+const TOGETHER: readonly Observer[] = ['access-network', 'destination']
 const SCHEMES: readonly Scheme[] = ['http', 'https']
 
 export async function labCommand(args: string[], io: ServiceIo): Promise<number> {
@@ -61,7 +64,8 @@ export async function labCommand(args: string[], io: ServiceIo): Promise<number>
         json: { type: 'string' },
         captures: { type: 'string' },
         html: { type: 'string' },
-        observers: { type: 'string', default: 'access-network,destination' },
+        observers: { type: 'string' },
+        plain: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     })
@@ -81,7 +85,7 @@ export async function labCommand(args: string[], io: ServiceIo): Promise<number>
   if (values.scheme !== undefined && !(SCHEMES as readonly string[]).includes(values.scheme)) {
     return usage(io, `there is no scheme "${values.scheme}"; there are http and https`, 'lab')
   }
-  const observers = [...new Set(values.observers.split(','))]
+  const observers = [...new Set(values.observers?.split(',') ?? TOGETHER)]
   const wrong = observers.find((one) => !(OBSERVERS as readonly string[]).includes(one))
   if (wrong !== undefined)
     return usage(io, `there is no observer "${wrong}"; there are ${OBSERVERS.join(', ')}`, 'lab')
@@ -102,7 +106,13 @@ export async function labCommand(args: string[], io: ServiceIo): Promise<number>
       },
       ...(io.isTty && !isQuiet && { progress: (name: string) => io.err(`measuring ${name}`) }),
     })
-    if (!isQuiet) io.out(formatMatrix(result, io.isTty && (io.env['NO_COLOR'] ?? '') === ''))
+    const asked = values.observers === undefined ? [] : (observers as Observer[])
+    if (!isQuiet) {
+      const isPlain = values.plain === true
+      const colour = io.isTty && !isPlain && (io.env['NO_COLOR'] ?? '') === ''
+      if (asked.length > 0) io.out(`${togetherText(result.runs, recordings, asked)}\n`)
+      io.out(formatMatrix(result, { colour, unicode: !isPlain && isUnicodeLocale(io.env) }))
+    }
     if (json !== undefined) writeOut(io, 'cells and evidence', json, JSON.stringify(result, null, 2))
     if (html !== undefined)
       writeOut(io, 'report', html, htmlReport({ result, recordings, observers: observers as Observer[] }))

@@ -6,12 +6,27 @@ import { streamBytes, type CapturedConnection } from './capture.ts'
 import { runName, type Scenario } from './model.ts'
 import { encodeCapture } from './pcapng/file.ts'
 
+interface Capture {
+  readonly name: string
+  readonly connections: readonly CapturedConnection[]
+}
+
 const RANDOM = /^[A-Z0-9_]+ ([0-9a-f]{64}) /gim
 const EXTENSION = '.pcapng'
 
 /** `socks-proxy-socks5h-http`: the folder of a run's files. */
 export function captureFolder({ mode, variant, scheme }: Scenario): string {
   return [mode, ...(variant === null ? [] : [variant]), scheme].join('-')
+}
+
+/** Everything that a run recorded, by the names of its files. */
+export function capturesOf(recording: Recording): Capture[] {
+  const { pageLoads } = recording
+  return [
+    ...vantagesOf(recording).flatMap((vantage) => vantage.captures),
+    ...otherCaptures(recording).map(({ capture }) => capture),
+    ...(pageLoads === undefined ? [] : [{ name: PAGE_LOADS, connections: pageLoads.connections }]),
+  ]
 }
 
 /** Files by name; evidence names them and counts their packets. `originMs` as in `CaptureFile`. */
@@ -21,14 +36,7 @@ export function captureFiles(recording: Recording, originMs: number): Map<string
   const subject = runName(scenario)
   const keylog = [keylogs.tunnelClient, keylogs.application].join('')
   const files = new Map<string, Buffer>()
-  const captures = [
-    ...vantagesOf(recording).flatMap((vantage) => vantage.captures),
-    ...otherCaptures(recording).map(({ capture }) => capture),
-    ...(recording.pageLoads === undefined
-      ? []
-      : [{ name: PAGE_LOADS, connections: recording.pageLoads.connections }]),
-  ]
-  for (const { name, connections } of captures) {
+  for (const { name, connections } of capturesOf(recording)) {
     const vantage = name.slice(0, -EXTENSION.length)
     const file = { vantage, subject, connections, names, originMs }
     files.set(name, encodeCapture(file))

@@ -1,12 +1,14 @@
 // sightline lab run as a person and a script call it: exit codes, what stands on which stream, and what is refused
 // before anything is measured.
 import { readdir, readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { labCommand } from '../../src/cli/lab.ts'
 import type { CliIo } from '../../src/cli/io.ts'
 import type { Faults } from '../../src/lab/stage.ts'
 import { runName, type LabResult } from '../../src/lab/model.ts'
 import { readPcapng } from '../support/pcapng.ts'
+import { succeed } from '../support/programs.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const lab = vi.hoisted(() => ({ faults: {} as Faults, calls: 0 }))
@@ -50,6 +52,7 @@ async function call(
   return { code, out: out.join('\n'), err: err.join('\n'), measured: lab.calls > 0 }
 }
 
+const ROOT = path.join(import.meta.dirname, '../..')
 const ONE = ['run', '--mode', 'direct', '--scheme', 'http', '--seed', 'cli']
 
 describe('sightline lab run', () => {
@@ -69,11 +72,19 @@ describe('sightline lab run', () => {
       ['run', '--scheme', 'ftp'],
       'error: there is no scheme "ftp"; there are http and https; hint: sightline lab --help',
     ],
+    [
+      ['run', '--observers', 'nobody,destination'],
+      'error: there is no observer "nobody"; there are access-network, gateway-operator, resolver, exit-network, destination; hint: sightline lab --help',
+    ],
+    [
+      ['run', '--observers', 'destination'],
+      'error: name two observers or more, with commas; hint: sightline lab --help',
+    ],
   ])('%j is a wrong call: exit 2, one line, and nothing is measured', async (args, message) => {
     expect(await call(args)).toEqual({ code: 2, out: '', err: message, measured: false })
   })
 
-  it.each([['--colour'], ['--json'], ['--mode'], ['--captures']])(
+  it.each([['--colour'], ['--json'], ['--mode'], ['--captures'], ['--html'], ['--observers']])(
     '%s alone is a wrong call, in one line',
     async (option) => {
       const { code, err, measured } = await call(['run', option])
@@ -155,6 +166,34 @@ describe('sightline lab run', () => {
     }
   })
 
+  it('--html FILE writes a report there, and says where', async () => {
+    await using directory = await tempDir()
+    const file = directory.file('report.html')
+    const { code, err } = await call([...ONE, '--html', file])
+    expect([code, err]).toEqual([0, `report: ${file}`])
+    const page = await readFile(file, 'utf8')
+    expect(page).toMatch(/^<!doctype html>/)
+    expect(page).toContain('Seed <code>cli</code>')
+  })
+
+  it('--html - prints the page and nothing else', async () => {
+    const { out, err } = await call([...ONE, '--html', '-'], { isTty: true })
+    expect(err).toBe('')
+    expect(out).toMatch(/^<!doctype html>[^]*<\/html>\s*$/)
+  })
+
+  it('--observers says what they link together, in the terminal too', async () => {
+    const { out } = await call([...ONE, '--observers', 'access-network,destination'])
+    expect(out).toMatch(/^if the access network and the destination put together what they saw, they link:\n/)
+    expect((await call(ONE)).out).not.toContain('put together')
+  })
+
+  it('--plain is ASCII without colour, whatever the terminal can', async () => {
+    const terminal = { isTty: true, env: { LANG: 'en_US.UTF-8' } }
+    expect((await call([...ONE, '--plain'], terminal)).out).toMatch(/^[\n -~]*$/)
+    expect((await call(ONE, terminal)).out).toContain('\u2013')
+  })
+
   it('--captures where no folder can be: exit 1 and a hint, before anything is measured', async () => {
     await using directory = await tempDir()
     await writeFile(directory.file('file'), '')
@@ -203,4 +242,16 @@ describe('sightline lab run', () => {
       '  tunnel, http: access-network, content: measured clear, the truth table says sealed',
     )
   })
+})
+
+describe('its output through a pipe', () => {
+  it('is whole, however long', async () => {
+    const command = `"${process.execPath}" src/main.ts lab run --mode direct --json - | cat`
+    const { stdout } = await succeed('bash', ['-o', 'pipefail', '-c', command], {
+      cwd: ROOT,
+      timeoutMs: 60_000,
+    })
+    expect(stdout.length).toBeGreaterThan(65_536)
+    expect(JSON.parse(stdout.toString())).toMatchObject({ version: 1, agreesWithTruthTable: true })
+  }, 60_000)
 })

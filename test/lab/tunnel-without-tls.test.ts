@@ -1,7 +1,7 @@
 // The claim that the whole project stands on, and its proof that it can fail: with the tunnel's TLS switched off, the
 // very cell that the tunnel is for turns to clear, and the run turns red.
 import { describe, expect, it } from 'vitest'
-import { formatMatrix } from '../../src/lab/matrix.ts'
+import { formatMatrix } from '../../src/lab/report/terminal.ts'
 import { measure, measureOne, valueOf } from './measure.ts'
 
 const CONTENT_IN_CLEAR =
@@ -25,7 +25,7 @@ describe('the content of an http site', () => {
     expect(run.findings.filter((finding) => CONTENT_IN_CLEAR.test(finding))).toHaveLength(1)
     expect(run.findings.filter((finding) => finding.startsWith('the request failed'))).toEqual([])
     expect(result.agreesWithTruthTable).toBe(false)
-    const text = formatMatrix(result, false)
+    const text = formatMatrix(result, { colour: false, unicode: false })
     expect(text).toContain('truth table: the measurement DISAGREES')
     expect(text).toContain(
       'tunnel, http: access-network, content: measured clear, the truth table says sealed',

@@ -73,14 +73,16 @@ function revealed(run: LabRun, cells: readonly JoinedCell[]): string {
 
 /**
  * Each visit at one vantage is matched with the visit at the other whose first bytes passed nearest in time; a match is
- * right where both are of the same recording. By chance one would be right. Undefined with fewer than two visits.
+ * right where both are of the same recording. By chance one would be right. Visits without a gateway are left out: there
+ * both see the very same packets. Undefined with fewer than two visits.
  */
 export function matchByTime(
   recordings: readonly Recording[],
   one: Observer,
   two: Observer,
 ): TimeMatch | undefined {
-  const seen = recordings.map((recording) => [firstAt(recording, one), firstAt(recording, two)] as const)
+  const through = recordings.filter(({ scenario }) => scenario.mode !== 'direct')
+  const seen = through.map((recording) => [firstAt(recording, one), firstAt(recording, two)] as const)
   const both = seen.flatMap(([at, other]) => (at === undefined || other === undefined ? [] : [{ at, other }]))
   if (both.length < 2) return undefined
   const matched = both.filter(({ at, other }) =>

@@ -5,7 +5,7 @@ import type { Recording } from '../../recording.ts'
 import { runName, type Coverage, type LabResult, type LabRun } from '../../model.ts'
 import { comparisons, comparisonTitle } from '../changes.ts'
 import { joinObservers, matchByTime } from '../collusion.ts'
-import { factsOf, type Fact } from '../facts.ts'
+import { factsOf, procedureLines, type Fact } from '../facts.ts'
 import { byVisit, listed, OBSERVER_WORDS, TRAFFIC_WORDS, VISIT_WORDS, visitOf } from '../words.ts'
 import { evidenceButton } from './evidence.ts'
 import { markup, type Html } from './html.ts'
@@ -61,8 +61,15 @@ export function changesPart(runs: readonly LabRun[]): Html {
   })}`
 }
 
+export function shapePart(runs: readonly LabRun[]): Html {
+  const told = procedureLines(runs)
+  if (told.length === 0) return markup`<p>Not measured in this run.</p>`
+  return markup`<p>On a link that seals everything, sizes are still there. A procedure without any key looked at them:</p>
+    <ul>${told.map((line) => markup`<li>${line}</li>`)}</ul>`
+}
+
 export function coveragePart(runs: readonly LabRun[]): Html {
-  const measured = runs.filter(({ coverage }) => coverage.length > 0)
+  const measured = runs.filter(({ coverage, mode }) => coverage.length > 0 && mode !== 'direct')
   if (measured.length === 0) return markup`<p>Not measured in this run.</p>`
   const kinds = [...new Set(measured.flatMap(({ coverage }) => coverage.map(({ traffic }) => traffic)))]
   const rows = measured.map((run) => {
@@ -79,7 +86,7 @@ export function coveragePart(runs: readonly LabRun[]): Html {
       With the mode on, what still left the client outside it? This is the real difference between a proxy and
       a VPN.
     </p>
-    <table class="matrix">
+    <table class="matrix covered">
       <caption>
         What left the client outside the mode
       </caption>
@@ -114,7 +121,7 @@ export function collusionPart(
     match === undefined
       ? markup``
       : markup`<p>
-          By the times of their first bytes alone, ${match.matched} of ${match.visits} visits at the
+          By the times of their first bytes alone, ${match.matched} of ${match.visits} visits through a gateway at the
           ${OBSERVER_WORDS[one].title} were matched with the right one at the ${OBSERVER_WORDS[two].title}; by
           chance it would be one.
         </p>`

@@ -2,7 +2,7 @@
 // mode, and behind every cell the bytes that prove it. Pure. Rules: no script and nothing from outside; all text is escaped.
 import { INFORMATION, OBSERVERS, type Observer } from '../../../policy/exposure.ts'
 import type { Recording } from '../../recording.ts'
-import { vantagesOf } from '../../vantages.ts'
+import { capturesOf } from '../../captures.ts'
 import type { CellValue, LabResult, LabRun } from '../../model.ts'
 import { packetsOf } from '../../pcapng/packets.ts'
 import {
@@ -16,7 +16,15 @@ import {
 } from '../words.ts'
 import { evidenceButton, evidenceOf, type Packets } from './evidence.ts'
 import { Html, markup } from './html.ts'
-import { changesPart, collusionPart, controlsPart, coveragePart, factsPart, recordedPart } from './parts.ts'
+import {
+  changesPart,
+  collusionPart,
+  controlsPart,
+  coveragePart,
+  factsPart,
+  recordedPart,
+  shapePart,
+} from './parts.ts'
 import { STYLE } from './style.ts'
 
 export interface Report {
@@ -36,6 +44,7 @@ export function htmlReport({ result, recordings, observers }: Report): string {
     ['matrix', 'Who can read what', matrixPart(runs)],
     ['facts', 'Eight facts', factsPart(runs)],
     ['changes', 'What changes from mode to mode', changesPart(runs)],
+    ['shape', 'What sizes alone tell', shapePart(runs)],
     ['coverage', 'What goes around the mode', coveragePart(runs)],
     ['together', 'If observers put together what they saw', collusionPart(runs, recordings, observers)],
     ['recorded', 'What the gateway wrote down', recordedPart(runs)],
@@ -92,9 +101,11 @@ function verdict({ agreesWithTruthTable, runs }: LabResult): string {
 
 function packetsIn(recording: Recording | undefined): Packets {
   if (recording === undefined) return new Map()
-  const captures = vantagesOf(recording).flatMap((vantage) => vantage.captures)
   return new Map(
-    captures.map(({ name, connections }) => [name, packetsOf(connections).map(({ bytes }) => bytes)]),
+    capturesOf(recording).map(({ name, connections }) => [
+      name,
+      packetsOf(connections).map(({ bytes }) => bytes),
+    ]),
   )
 }
 

@@ -51,7 +51,7 @@ mark { background: var(--mark); color: var(--mark-text); } .place { color: var(-
   .matrix thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .matrix tbody tr { display: grid; grid-template-columns: repeat(3, 1fr); gap: .3rem; border-bottom: 1px solid var(--line); padding: .4rem 0; }
   .matrix tbody th { grid-column: 1 / -1; font-weight: 600; padding: 0; border: 0; } .matrix td { border: 0; padding: 0; }
-  .joined tbody tr { grid-template-columns: 1fr; }
+  .matrix.joined tbody tr { grid-template-columns: 1fr; } .matrix.covered tbody tr { grid-template-columns: 1fr 1fr; }
   .matrix td::before { content: attr(data-mode); display: block; font-size: .72rem; line-height: 1.3; color: var(--soft); }
   .cell { padding: .1rem .3rem; font-size: .85rem; } tbody th { width: 9rem; }
   [popover] { padding: .8rem .9rem; } code, pre { font-size: .76rem; } pre.hex { font-size: .68rem; padding: .4rem; }
