@@ -12,9 +12,10 @@ import { parseEgressRules } from '../policy/egress.ts'
 import { allowsLoopback } from '../policy/egress-upstream.ts'
 import type { BoundAddress, Mode } from '../protocol/request.ts'
 import { DnsResolver } from '../transport/dns-resolver.ts'
-import { namesFrom, type Names, type Resolve } from '../transport/resolve.ts'
+import { namesFrom, SYSTEM_CLOCK, type Names, type Resolve } from '../transport/resolve.ts'
 import { ageMs } from '../transport/source.ts'
 import { Admission } from './admission.ts'
+import { AfterRush, collectGarbage } from './after-rush.ts'
 import { readServerCredentials } from './credentials.ts'
 import { EndReport } from './end-report.ts'
 import { EgressGuard } from './egress-guard.ts'
@@ -59,6 +60,7 @@ export class Gateway {
   #admission: Admission
   #identities: IdentityLimits
   #requests: Requests
+  #afterRush = new AfterRush(SYSTEM_CLOCK, collectGarbage)
   #reloading: Promise<unknown> = Promise.resolve()
   #state: GatewayState = 'serving'
 
@@ -97,6 +99,7 @@ export class Gateway {
       outbounds: this.#outbounds,
       identities: this.#identities,
       newReference,
+      afterRush: this.#afterRush,
     })
     this.#inbounds = new Inbounds({
       modeOf: inboundMode,
@@ -186,6 +189,7 @@ export class Gateway {
     this.#names.destroy()
     this.#files.close()
     this.#ends.close()
+    this.#afterRush.destroy()
   }
 
   #enter(state: GatewayState): void {
@@ -237,6 +241,7 @@ export class Gateway {
       enteredFrom: (source) => this.#admission.enterFrom(source),
       left: (mode, source) => {
         this.#admission.leave(source)
+        this.#afterRush.left()
         this.#observer.connectionClosed(mode)
       },
       sessionEntered: (identity) => this.#identities.enterSession(identity),
@@ -301,6 +306,7 @@ export class Gateway {
   #entered(mode: Mode): ErrorCode | undefined {
     const full = this.#admission.enter()
     if (full !== undefined) return full
+    this.#afterRush.entered()
     this.#requests.inFlight.arrived()
     this.#observer.connectionOpened(mode)
     return undefined

@@ -81,8 +81,9 @@ class Relay implements Watched {
       this.lastActivityMs = sweep.nowMs
       const restMs = moved(direction, chunk)
       if (this.#done) return
-      full = !to.write(chunk)
-      // All of it is with the kernel: a socket writes at once what it can. Other streams keep it, whatever they say.
+      // A socket writes at once what it can: where nothing is left, all is with the kernel, whatever the high-water mark.
+      full = !to.write(chunk) && to.writableLength > 0
+      // Other streams than sockets may keep the bytes although nothing is left to write.
       if (recycles && to.writableLength === 0) from.recycle()
       if (restMs > 0) this.#rest(direction, restMs, goOn)
       if (full || restMs > 0) from.pause()

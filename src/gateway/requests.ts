@@ -9,6 +9,7 @@ import { UpstreamOutbound } from '../outbound/upstream.ts'
 import type { AssociationRequest } from '../protocol/association.ts'
 import type { AskedRequest, ProxyRequest } from '../protocol/request.ts'
 import { IdleSweep } from '../transport/deadline.ts'
+import type { AfterRush } from './after-rush.ts'
 import { Associations, serveAssociation, type AssociationHost } from './association.ts'
 import { refuse, serveRequest, streamFacts, type ConnectionHost } from './connection.ts'
 import type { EgressGuard } from './egress-guard.ts'
@@ -24,6 +25,7 @@ export interface RequestsOptions {
   readonly outbounds: Outbounds
   readonly identities: IdentityLimits
   readonly newReference: () => string
+  readonly afterRush: AfterRush
 }
 
 export class Requests {
@@ -52,7 +54,9 @@ export class Requests {
         host.stay.enter()
       },
     }
+    this.#options.afterRush.entered()
     await this.inFlight.during(() => serveRequest(request, outbound, host))
+    this.#options.afterRush.left()
     host.stay.leave()
     held.release()
   }
