@@ -156,7 +156,7 @@ function passResponse(incoming: IncomingMessage, response: ServerResponse): void
   response.flushHeaders()
   const { socket: near } = incoming
   incoming.on('data', (chunk: Buffer) => {
-    if (response.write(chunk)) return
+    if (response.write(chunk) || response.writableLength === 0) return
     incoming.pause()
     // Not only once the message's own buffer is full.
     near.pause()

@@ -17,6 +17,9 @@ import { authorizeHttp } from './http-authorize.ts'
 import { OriginPool } from './origin-pool.ts'
 import { answerSettings } from './settings.ts'
 
+/** Node keeps a thousand parsers of 10 KiB for the next connections, and so for good. */
+http.setMaxIdleHTTPParsers(64)
+
 export type HttpMode = Extract<Mode, 'http-proxy' | 'https-proxy' | 'tunnel-client'>
 
 interface Connection {

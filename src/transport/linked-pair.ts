@@ -4,6 +4,9 @@
 // destroys the other with it.
 import { Duplex } from 'node:stream'
 
+/** What the HTTP parser copies at once of what it is given, and an answer that is stuck then holds. */
+const PIECE_BYTES = 16 * 1024
+
 class LinkedEnd extends Duplex {
   other: LinkedEnd | undefined
   #waiting: (() => void) | undefined
@@ -21,9 +24,13 @@ class LinkedEnd extends Duplex {
   /** Takes what the other end wrote; `done` when its reader asks for more. */
   deliver(chunk: Buffer | null, done: () => void): void {
     if (this.destroyed) return done()
-    if (chunk !== null) this.#waiting = done
-    this.push(chunk)
-    if (chunk === null) done()
+    if (chunk === null) {
+      this.push(null)
+      return done()
+    }
+    const rest = chunk.subarray(PIECE_BYTES)
+    this.#waiting = rest.length === 0 ? done : () => this.deliver(rest, done)
+    this.push(rest.length === 0 ? chunk : chunk.subarray(0, PIECE_BYTES))
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {

@@ -1,59 +1,27 @@
-// Which memory a TCP socket reads into. Rules: a buffer is read into again only while nobody can still see the bytes
-// of the last read; each socket always has a small buffer, and a larger one only out of what all sockets share, at
-// most a small part of what is left of it: however many hold on to theirs, one more can always go on.
-// (Dynamic thresholds, as in switches with shared memory: Choudhury and Hahne, 1998.)
+// Which memory a TCP socket reads into. Rules: a buffer is read into again only while nobody can still see the bytes of
+// the last read; it is as large as what comes and as whoever takes it keeps up with, and as the budget of all allows.
+import { DEFAULT_PAYLOAD_BYTES } from '../protocol/mux/session.ts'
+import { LEAST_BYTES, type BufferBudget } from './buffer-budget.ts'
 
 /** What a socket starts with: most that are open carry little. */
 const FIRST_BYTES = 2 * 1024
-/** What every socket may have, whatever the others hold. */
-export const LEAST_BYTES = 8 * 1024
 const GROWTH = 8
-/** The largest where bytes are kept for a while by whoever takes them. */
-export const MOST_KEPT_BYTES = 64 * 1024
+/** The largest where bytes are kept for a while by whoever takes them: it holds two reads. */
+export const MOST_KEPT_BYTES = 68 * 1024
+/** A read that a tunnel cuts into two whole frames. */
+const KEPT_READ_BYTES = 2 * DEFAULT_PAYLOAD_BYTES
+/**
+ * Where kept bytes begin. They are copied to just behind some header in a page, and a copy to a few bytes further in its
+ * page than where it comes from is up to ten times slower.
+ */
+const LEAD_BYTES = 64
 /** The largest where they are with the kernel at once. */
 export const MOST_BYTES = 256 * 1024
-const SHARED_BYTES = 32 * 1024 * 1024
-const SHARE = 32
-/** Of the largest size, kept for the next that needs one. */
-const SPARES_MAX = 16
 const NONE = Buffer.alloc(0)
-
-/** The bytes past the least that all sockets of a process share. */
-export class ReadBudget {
-  #leftBytes: number
-  #spares: Buffer[] = []
-
-  constructor(sharedBytes = SHARED_BYTES) {
-    this.#leftBytes = sharedBytes
-  }
-
-  get leftBytes(): number {
-    return this.#leftBytes
-  }
-
-  /** A buffer of at most `wantedBytes`. It is given back by its length, once: `giveBack`. */
-  take(wantedBytes: number): Buffer {
-    let bytes = wantedBytes
-    while (bytes > LEAST_BYTES && bytes * SHARE > this.#leftBytes) bytes /= 2
-    if (bytes < LEAST_BYTES) return Buffer.allocUnsafe(bytes)
-    if (bytes > LEAST_BYTES) this.#leftBytes -= bytes
-    const spare = bytes === MOST_BYTES ? this.#spares.pop() : undefined
-    return spare ?? pages(bytes)
-  }
-
-  giveBack(bytes: number): void {
-    if (bytes > LEAST_BYTES) this.#leftBytes += bytes
-  }
-
-  /** Keeps a buffer that nobody can see any more for the next `take`. */
-  spare(buffer: Buffer): void {
-    if (buffer.length === MOST_BYTES && this.#spares.length < SPARES_MAX) this.#spares.push(buffer)
-  }
-}
 
 /** The buffers of one socket, one after the other: `next`, then `took`, perhaps `free`, then `next` again. */
 export class ReadBuffer {
-  #budget: ReadBudget
+  #budget: BufferBudget
   #buffer: Buffer
   /** Where in it the next read goes. */
   #place: Buffer
@@ -64,7 +32,7 @@ export class ReadBuffer {
   /** The length of the buffer before, whose bytes may still be seen. */
   #keptBytes = 0
 
-  constructor(budget: ReadBudget) {
+  constructor(budget: BufferBudget) {
     this.#budget = budget
     this.#buffer = budget.take(FIRST_BYTES)
     this.#place = this.#buffer
@@ -85,7 +53,7 @@ export class ReadBuffer {
     }
     const rest = this.#place.byteOffset + bytes - this.#buffer.byteOffset
     if (this.#isEverFree) this.#replace(FIRST_BYTES)
-    else if (length - rest >= length / 4) this.#place = this.#buffer.subarray(rest)
+    else if (length - rest >= length / 4) this.#place = keptPlace(this.#buffer, rest)
     else if (isFull) this.#replace(Math.min(length * GROWTH, MOST_KEPT_BYTES))
     else this.#replace(isLittle ? LEAST_BYTES : length)
     return this.#place
@@ -118,21 +86,18 @@ export class ReadBuffer {
     this.#budget.giveBack(this.#keptBytes)
     this.#keptBytes = 0
     // Where the place is not the first, the bytes before it were kept.
-    if (this.#isFree && this.#place.byteOffset === this.#buffer.byteOffset) {
-      this.#budget.giveBack(length)
+    if (this.#isFree && this.#place.byteOffset - this.#buffer.byteOffset <= LEAD_BYTES) {
       this.#budget.spare(this.#buffer)
     } else this.#keptBytes = length
     this.#buffer = this.#budget.take(wantedBytes)
     // What is kept holds on to its whole buffer: two reads share one, so that a receiver that is stuck holds one.
     const isShared = !this.#isEverFree && this.#buffer.length > LEAST_BYTES
-    this.#place = isShared ? this.#buffer.subarray(0, this.#buffer.length / 2) : this.#buffer
+    this.#place = isShared ? keptPlace(this.#buffer, 0) : this.#buffer
   }
 }
 
-/**
- * Memory that goes back to the system once it is collected: an ArrayBuffer that may be resized is mapped by itself,
- * where another comes from malloc's heap, which keeps what lies under the last small piece in use.
- */
-function pages(bytes: number): Buffer {
-  return Buffer.from(new ArrayBuffer(bytes, { maxByteLength: bytes }), 0, bytes)
+/** Half of `buffer` or what a read should be, from about `start`. */
+function keptPlace(buffer: Buffer, start: number): Buffer {
+  const from = Math.ceil(start / LEAD_BYTES) * LEAD_BYTES + (start === 0 ? LEAD_BYTES : 0)
+  return buffer.subarray(from, from + Math.min(buffer.length / 2 - LEAD_BYTES, KEPT_READ_BYTES))
 }

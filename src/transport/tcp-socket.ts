@@ -3,15 +3,14 @@
 // stuck receiver costs is one chunk.
 import { Socket, type SocketConstructorOpts, type TcpNetConnectOpts } from 'node:net'
 import type { DuplexOptions } from 'node:stream'
-import { LEAST_BYTES, ReadBudget, ReadBuffer } from './read-buffer.ts'
-
-const BUDGET = new ReadBudget()
+import { BUFFERS, LEAST_BYTES } from './buffer-budget.ts'
+import { ReadBuffer } from './read-buffer.ts'
 
 export class TcpSocket extends Socket {
   #buffer: ReadBuffer
 
   constructor(options: SocketConstructorOpts) {
-    const buffer = new ReadBuffer(BUDGET)
+    const buffer = new ReadBuffer(BUFFERS)
     const own: SocketConstructorOpts & DuplexOptions = {
       ...options,
       // Above 0 a stream reads ahead while it is paused.

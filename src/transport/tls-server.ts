@@ -7,6 +7,7 @@ import tls, { type TLSSocket } from 'node:tls'
 import { ERROR_ANSWERS, GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
 import type { ClientIdentity, ClientTrust } from '../pki/judge.ts'
 import { setCarrier } from './abort.ts'
+import { awaitClientHello } from './client-hello.ts'
 import { followSource } from './source.ts'
 
 export interface ServerCredentials {
@@ -37,7 +38,8 @@ export interface TlsServerOptions {
   readonly version?: 'TLSv1.2' | undefined
 }
 
-const UNFINISHED_MAX = 512
+/** One that has said hello holds some 130 KiB, most of it OpenSSL's. */
+const UNFINISHED_MAX = 256
 /** No handshake is given up sooner, however many there are: after a restart every client comes at once. */
 const UNFINISHED_LEAST_MS = 2_000
 const REFUSAL_LINGER_MS = 2_000
@@ -86,7 +88,16 @@ export class TlsServer {
     socket.on('close', () => this.#unfinished.delete(socket))
     // Who ends in the middle of a handshake has nothing more to say, and must not keep its place until the deadline.
     socket.allowHalfOpen = false
-    this.#server.emit('connection', socket)
+    const { handshakeMs, refused, newReference } = this.#options
+    const refuse = (code: ErrorCode): void => {
+      refused(code, newReference())
+      socket.destroy()
+    }
+    awaitClientHello(socket, handshakeMs, {
+      whole: () => this.#server.emit('connection', socket),
+      late: () => refuse('handshake-timeout'),
+      gone: () => refuse('tls-failed'),
+    })
   }
 
   /** Past so many unfinished handshakes one that has had its time goes for one that is new: a flood stays small. */

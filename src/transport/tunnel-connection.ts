@@ -7,6 +7,8 @@ import { GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
 import { MuxSession, type SessionOptions } from '../protocol/mux/session.ts'
 import type { MuxStream } from '../protocol/mux/stream.ts'
 import { abort } from './abort.ts'
+import { BUFFERS } from './buffer-budget.ts'
+import { MessageWriter } from './message-writer.ts'
 
 const FLUSH_BYTES = 256 * 1024
 const LIVENESS_TICK_MS = 1_000
@@ -40,6 +42,7 @@ export class TunnelConnection {
   #webSocket: WebSocket
   #socket: Socket
   #events: TunnelConnectionEvents
+  #writer: MessageWriter
   #flushQueued = false
   #paused = false
   #closed = false
@@ -76,6 +79,9 @@ export class TunnelConnection {
         ready: () => this.#queueFlush(),
       },
     })
+    this.#writer = new MessageWriter(BUFFERS, options.role === 'client', (bytes, sent) =>
+      socket.write(bytes, sent),
+    )
     socket.setNoDelay(true)
     webSocket.binaryType = 'nodebuffer'
     webSocket.on('message', (data: Buffer, isBinary) => this.#receive(data, isBinary))
@@ -183,13 +189,14 @@ export class TunnelConnection {
     this.#flushQueued = false
     if (this.#closed || this.#webSocket.readyState !== this.#webSocket.OPEN) return
     if (!this.session.hasFrames || this.#socket.writableLength >= FLUSH_BYTES) return
-    this.#socket.cork()
-    while (this.#socket.writableLength < FLUSH_BYTES) {
-      const frame = this.session.pull()
+    // Between whole messages of the WebSocket's own, which are pings and the close.
+    let roomBytes = FLUSH_BYTES - this.#socket.writableLength
+    while (roomBytes > 0) {
+      const frame = this.session.pullParts(this.#writer.room)
       if (frame === undefined) break
-      this.#webSocket.send(frame, { binary: true, compress: false })
+      roomBytes -= this.#writer.add(frame)
     }
-    this.#socket.uncork()
+    this.#writer.flush()
     if (this.#paused && !this.session.congested) {
       this.#paused = false
       this.#webSocket.resume()

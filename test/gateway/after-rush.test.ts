@@ -5,7 +5,7 @@ import { AfterRush, collectGarbage } from '../../src/gateway/after-rush.ts'
 import { eventually } from '../support/eventually.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 
-function start(): { rush: AfterRush; clock: ManualClock; collected(): number } {
+function start(): { rush: AfterRush; clock: ManualClock; collected: () => number } {
   const clock = new ManualClock()
   let count = 0
   return { rush: new AfterRush(clock, () => (count += 1)), clock, collected: () => count }

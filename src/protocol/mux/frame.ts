@@ -51,6 +51,17 @@ function frameBytes(type: number, stream: number, bodyBytes: number): Buffer {
   return bytes
 }
 
+/** A frame in one or two pieces, so that a DATA payload need not be copied to be put behind its header. */
+export interface FrameParts {
+  readonly head: Uint8Array
+  readonly payload?: Uint8Array
+}
+
+/** The header of a DATA frame, whose payload follows. */
+export function encodeDataHead(stream: number): Uint8Array {
+  return frameBytes(FRAME_TYPES.data, stream, 0)
+}
+
 /** Writes one frame. `goaway.stream` is the highest stream id that its sender will still serve. */
 export function encodeFrame(frame: Frame): Buffer {
   switch (frame.type) {

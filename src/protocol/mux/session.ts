@@ -4,7 +4,15 @@
 import { ERROR_ANSWERS, errorCodeFromMux, GatewayError, type ErrorCode } from '../../errors.ts'
 import type { BoundAddress, Destination } from '../request.ts'
 import { firstWindow } from './datagram.ts'
-import { decodeFrame, encodeFrame, HEADER_BYTES, type Frame, type StreamKind } from './frame.ts'
+import {
+  decodeFrame,
+  encodeDataHead,
+  encodeFrame,
+  HEADER_BYTES,
+  type Frame,
+  type FrameParts,
+  type StreamKind,
+} from './frame.ts'
 import { MuxStream, type StreamEvents, type StreamHost } from './stream.ts'
 
 export interface SessionEvents {
@@ -30,7 +38,8 @@ export interface SessionOptions {
 
 const MAX_STREAM_ID = 0x7fffffff
 const TLS_RECORD_BYTES = 16 * 1024
-const WEBSOCKET_HEADER_BYTES = 14
+/** Of a message that is not masked; a masked one has four bytes more. */
+const WEBSOCKET_HEADER_BYTES = 4
 export const DEFAULT_PAYLOAD_BYTES = TLS_RECORD_BYTES - WEBSOCKET_HEADER_BYTES - HEADER_BYTES
 /** Past this many bytes of waiting control frames the session stops reading (`congested`). */
 const MAX_CONTROL_BYTES = 256 * 1024
@@ -129,20 +138,31 @@ export class MuxSession implements StreamHost {
     this.#ring = []
   }
 
-  /** The next frame to send, or undefined. Control first, then one piece of the next stream in turn. */
+  /** The next frame to send, or undefined. */
   pull(): Buffer | undefined {
+    const parts = this.pullParts()
+    if (parts?.payload === undefined) return parts && Buffer.from(parts.head)
+    return Buffer.concat([parts.head, parts.payload])
+  }
+
+  /**
+   * The same, not put together: control first, then one piece of the next stream in turn, whose frame has at most
+   * `maxBytes`. Its payload is a view of what was written, to be copied before anything else is done here.
+   */
+  pullParts(maxBytes = Infinity): FrameParts | undefined {
     const control = this.#control.shift()
     if (control !== undefined) {
       this.#controlBytes -= control.length
-      return control
+      return { head: control }
     }
+    const payloadBytes = Math.min(this.#payloadBytes, maxBytes - HEADER_BYTES)
     for (let stream = this.#ring.shift(); stream !== undefined; stream = this.#ring.shift()) {
       stream.scheduled = false
-      const piece = stream.take(this.#payloadBytes)
+      const piece = stream.take(payloadBytes)
       if (piece === undefined) continue
       if (stream.canSend()) this.streamReady(stream)
-      if (piece === 'fin') return encodeFrame({ type: 'fin', stream: stream.id })
-      return encodeFrame({ type: 'data', stream: stream.id, payload: piece })
+      if (piece === 'fin') return { head: encodeFrame({ type: 'fin', stream: stream.id }) }
+      return { head: encodeDataHead(stream.id), payload: piece }
     }
     return undefined
   }

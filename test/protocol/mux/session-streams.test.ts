@@ -133,7 +133,7 @@ describe('bytes', () => {
     const { near } = pair.connect()
     near.say(Buffer.alloc(60_000))
     const sizes = [pair.client.pull()?.length, pair.client.pull()?.length]
-    expect(sizes).toEqual([16 * 1024 - 14, 16 * 1024 - 14])
+    expect(sizes).toEqual([16 * 1024 - 4, 16 * 1024 - 4])
   })
 })
 
