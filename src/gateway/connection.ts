@@ -54,7 +54,11 @@ export async function serveRequest(
   const client = request.confirm(shownAddress(upstream.bound))
   observer.streamOpened(mode, identity)
   const look = host.exposure && mode !== 'tunnel-client'
-  const meter = new ExposureMeter(observer, streamFacts(request), look)
+  const meter = new ExposureMeter(
+    observer,
+    { ...streamFacts(request), lookedUp: upstream.lookedUp === true },
+    look,
+  )
   const brokenOff = await relay(client, upstream.stream, {
     sweep: host.sweep,
     idleMs: host.limits.idleMs,

@@ -31,7 +31,8 @@ export class DirectOutbound implements Outbound {
   /** Addresses that are refused are passed over; `destination-denied` where none is left. */
   async dial(request: DialRequest): Promise<Dialled> {
     const { dialMs, judge, judgeAnswer, localAddress, attemptDelayMs } = this.#options
-    const socket = await connectToFirst(this.#find(request.destination.host), {
+    const found = this.#find(request.destination.host)
+    const socket = await connectToFirst(found, {
       port: request.destination.port,
       withinMs: dialMs,
       signal: request.signal,
@@ -40,7 +41,8 @@ export class DirectOutbound implements Outbound {
       localAddress,
       attemptDelayMs,
     })
-    return { stream: socket, bound: { address: socket.localAddress ?? '', port: socket.localPort ?? 0 } }
+    const bound = { address: socket.localAddress ?? '', port: socket.localPort ?? 0 }
+    return { stream: socket, bound, lookedUp: found instanceof Promise }
   }
 
   async openUdp(request: UdpRequest, events: UdpEvents): Promise<UdpOutbound> {

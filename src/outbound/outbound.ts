@@ -9,6 +9,8 @@ export interface Dialled {
   readonly stream: Duplex
   /** The address from which this end is connected. */
   readonly bound: BoundAddress
+  /** A name server was asked for this very dial; what is remembered or written down asks nobody. */
+  readonly lookedUp?: boolean
 }
 
 /** What an outbound needs to know of a request; a ProxyRequest is one. */

@@ -1,8 +1,8 @@
 // Which observer could read which information of one stream: the truth table of the design (§5), worked out
 // cell by cell, for the live counter sightline_exposed_streams_total. Rule: what is listed is what the table
 // calls `clear`, never what is sealed or inferable, and nothing here knows a value. An association of datagrams is
-// one stream, for which its first datagram stands. The resolver is left to a later part: what it learns depends on
-// how the name was looked up, which a stream does not tell.
+// one stream, for which its first datagram stands. A resolver is counted where the gateway asked one for this very
+// stream; what a client asks by itself, or an association's datagrams lead to, a gateway does not count there.
 import type { FirstBytes } from '../protocol/first-bytes.ts'
 import type { FirstDatagram } from '../protocol/first-datagram.ts'
 import type { Mode } from '../protocol/request.ts'
@@ -36,6 +36,8 @@ export interface StreamFacts {
   readonly namedByClient: boolean
   /** A user and password or a client certificate said who the client is. */
   readonly credential: boolean
+  /** The gateway asked a name server for this stream; what it remembers asks nobody. */
+  readonly lookedUp?: boolean
   readonly firstBytes: FirstBytes | FirstDatagram
 }
 
@@ -54,7 +56,7 @@ export function exposedBy(stream: StreamFacts): readonly Exposure[] {
   const clear = {
     'access-network': accessNetwork(stream),
     'gateway-operator': gatewayOperator(stream),
-    resolver: new Set<Information>(),
+    resolver: resolver(stream),
     'exit-network': exitNetwork(stream),
     destination: destination(stream),
   } satisfies Record<Observer, Set<Information>>
@@ -89,6 +91,11 @@ function gatewayOperator(stream: StreamFacts): Set<Information> {
   if (stream.linkEncrypted && stream.mode !== 'tunnel') clear.add('client-fingerprint')
   addPayload(clear, stream.firstBytes)
   return clear
+}
+
+/** Is asked the name, and answers with the address; who wants it, it is not told. */
+function resolver({ lookedUp = false }: StreamFacts): Set<Information> {
+  return new Set(lookedUp ? ['destination-name', 'destination-address'] : [])
 }
 
 /** Sees the gateway in the client's place. */

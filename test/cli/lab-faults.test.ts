@@ -160,7 +160,7 @@ const CASES: readonly Case[] = [
     scheme: 'https',
     faults: { siteAsksForCertificate: true },
     named: [
-      /direct tls12, https: access-network, client-identity: measured clear, the truth table says absent/,
+      /direct, tls12: access-network, client-identity: measured clear, the truth table says absent/,
       // In TLS 1.3 the same certificate is encrypted: the site alone learns it.
       /direct, https: access-network, client-identity: measured sealed, the truth table says absent/,
     ],

@@ -170,6 +170,18 @@ describe('evidence', () => {
     expect(sealed.filter(({ evidence }) => !evidence.layer.includes(' > tls')).map(shown)).toEqual([])
   })
 
+  it('is found in bodies under each content coding, and leads to the body that holds it', () => {
+    const coded = exhibits.filter(({ evidence }) => /^(gzip|br|deflate):plain$/.test(evidence.encoding))
+    expect(new Set(coded.map(({ evidence }) => evidence.encoding)).size).toBe(3)
+    for (const { cell, evidence, recording } of coded) {
+      expect([cell.information, evidence.excerpt.includes(recording.canaries.responseBody)]).toEqual([
+        'content',
+        true,
+      ])
+      expect(evidence.layer.endsWith(` > ${evidence.encoding.split(':')[0]}`)).toBe(true)
+    }
+  })
+
   it('of the access network’s clear cells never needs a key', () => {
     const clear = exhibits.filter(({ cell }) => cell.observer === 'access-network' && cell.value === 'clear')
     expect(clear.filter(({ evidence }) => evidence.layer.includes('tls')).map(shown)).toEqual([])

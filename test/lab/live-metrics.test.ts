@@ -6,15 +6,7 @@ import { runName, type Cell, type LabRun } from '../../src/lab/model.ts'
 import type { Observer } from '../../src/policy/exposure.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { samples } from '../support/metrics.ts'
-import { measure } from './measure.ts'
-
-/**
- * The observers that both measure; what a resolver learns depends on how a name was looked up, which a stream does not
- * tell. Besides that the two may not differ, so there is no list of exceptions: `inferable` (who reads a name can resolve
- * it) and `sealed` are no `clear` to either; the client's fingerprint is that of the application's own ClientHello to
- * both, so an http site has none and the tunnel's outer hello is not counted.
- */
-const BOTH: readonly Observer[] = ['access-network', 'gateway-operator', 'exit-network', 'destination']
+import { measure, valueOf } from './measure.ts'
 
 /** One set of metrics for each run: all that the gateway tells goes to the latest. */
 class PerRun {
@@ -24,16 +16,23 @@ class PerRun {
   })
 }
 
-/** An association has two destinations, the name server and the site; the counter knows them as one observer. */
-function observerOf({ observer }: Cell, { variant }: LabRun): Observer {
-  return variant === 'udp' && observer === 'resolver' ? 'destination' : observer
+/**
+ * All that the lab calls clear is counted, and nothing else, with no list of exceptions: `inferable` (who reads a name can
+ * resolve it) and `sealed` are no `clear` to either, and the client's fingerprint is that of the application's own
+ * ClientHello to both. But a gateway cannot know of look-ups that the client makes by itself (undefined here); and an
+ * association has two destinations, the name server and the site, which the counter knows as one observer.
+ */
+function observerOf({ observer }: Cell, run: LabRun): Observer | undefined {
+  if (observer !== 'resolver') return observer
+  if (run.variant === 'udp') return 'destination'
+  return valueOf(run, 'resolver', 'client-address') === 'clear' ? undefined : observer
 }
 
 function clearIn(run: LabRun): string[] {
   const clear = run.cells
     .filter(({ value }) => value === 'clear')
     .map((cell) => ({ observer: observerOf(cell, run), information: cell.information }))
-    .filter(({ observer }) => BOTH.includes(observer))
+    .filter(({ observer }) => observer !== undefined)
     .map(({ observer, information }) => `${observer}: ${information}`)
   return [...new Set(clear)].toSorted()
 }
@@ -41,7 +40,6 @@ function clearIn(run: LabRun): string[] {
 async function countedIn(metrics: Metrics, run: LabRun): Promise<string[]> {
   const exposed = samples(await metrics.registry.metrics(), 'sightline_exposed_streams_total')
   return exposed
-    .filter(({ labels }) => BOTH.some((observer) => observer === labels['observer']))
     .map(({ labels, value }) => {
       expect([labels['mode'], value]).toEqual([run.mode, 1])
       return `${labels['observer']}: ${labels['information']}`

@@ -39,6 +39,18 @@ describe('the direct outbound', () => {
     stream.destroy()
   })
 
+  it('says whether a name server was asked: not for a literal, nor for what is known', async () => {
+    await using origin = await startRawOrigin()
+    const asked = async (host: string, options: Partial<DirectOptions>): Promise<boolean | undefined> => {
+      const { stream, lookedUp } = await outbound(options).dial(request(host, origin.port))
+      stream.destroy()
+      return lookedUp
+    }
+    expect(await asked('a.test', {})).toBe(true)
+    expect(await asked('a.test', { lookup: () => ['127.0.0.1'] })).toBe(false)
+    expect(await asked('127.0.0.1', {})).toBe(false)
+  })
+
   it('asks for a name in its one spelling, once', async () => {
     await using origin = await startRawOrigin()
     const asked: string[] = []

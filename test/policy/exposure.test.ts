@@ -1,5 +1,5 @@
 // The truth table of the design (§5), typed out again as it stands there: C where an observer could read it.
-// Resolver is left out; S, I and – are all "not clear" here.
+// S, I and – are all "not clear" here; the resolver has a test of its own.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { exposedBy, INFORMATION, OBSERVERS, type StreamFacts } from '../../src/policy/exposure.ts'
@@ -175,5 +175,20 @@ describe('exposedBy', () => {
         }
       }),
     )
+  })
+})
+
+describe('the resolver', () => {
+  const facts: StreamFacts = { mode: 'tunnel', ...sealedLink, ...named, firstBytes: 'tls' }
+  const seen = (stream: StreamFacts): string[] =>
+    exposedBy(stream)
+      .filter(({ observer }) => observer === 'resolver')
+      .map(({ information }) => information)
+
+  it('learns name and address of a stream for which it was asked, and nothing of any other', () => {
+    expect(seen({ ...facts, lookedUp: true })).toEqual(['destination-name', 'destination-address'])
+    expect(seen({ ...facts, lookedUp: false })).toEqual([])
+    expect(seen(facts)).toEqual([])
+    expect(seen({ ...facts, mode: 'tunnel-client', lookedUp: true })).toEqual([])
   })
 })

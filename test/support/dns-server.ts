@@ -6,6 +6,8 @@ import net from 'node:net'
 export interface DnsQuestionAsked {
   readonly name: string
   readonly type: 'A' | 'AAAA'
+  /** Address that the question came from. */
+  readonly from: string
 }
 
 /** `silent`: no answer at all. Without addresses and rcode: the name exists, this type does not. */
@@ -23,7 +25,7 @@ export interface DnsReply {
 export interface DnsServer extends AsyncDisposable {
   /** For `dns.servers`. */
   readonly address: string
-  readonly asked: readonly DnsQuestionAsked[]
+  readonly asked: DnsQuestionAsked[]
   /** Decides every question from now on. */
   reply: (question: DnsQuestionAsked) => DnsReply
 }
@@ -43,7 +45,7 @@ export async function startDnsServer(reply: DnsServer['reply'] = () => ({})): Pr
   }
   socket.on('message', (query, from) => {
     const { name, type, end } = readQuestion(query)
-    const question = { name, type }
+    const question = { name, type, from: from.address }
     asked.push(question)
     const answer = server.reply(question)
     const send = (): void => {
@@ -56,7 +58,7 @@ export async function startDnsServer(reply: DnsServer['reply'] = () => ({})): Pr
   return server
 }
 
-function readQuestion(query: Buffer): DnsQuestionAsked & { readonly end: number } {
+function readQuestion(query: Buffer): Omit<DnsQuestionAsked, 'from'> & { readonly end: number } {
   const labels: string[] = []
   let at = 12
   for (let length = query[at] ?? 0; length > 0; length = query[at] ?? 0) {

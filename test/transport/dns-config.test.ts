@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { parseConfig } from '../../src/config/load.ts'
 import { configSchema, type ConfigInput } from '../../src/config/schema.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
+import { DnsResolver } from '../../src/transport/dns-resolver.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { startDnsServer } from '../support/dns-server.ts'
 import { connectHead } from '../support/through.ts'
@@ -27,6 +28,23 @@ describe('dns', () => {
   it('takes servers by address, with a port or without', () => {
     const servers = ['192.0.2.1', '192.0.2.1:5353', '2001:db8::1', '[2001:db8::1]:53']
     expect(read({ servers })).toMatchObject({ servers })
+  })
+
+  it('asks from the address that it is given, and refuses one that is none', async () => {
+    await using server = await startDnsServer(({ type }) =>
+      type === 'A' ? { addresses: ['127.0.0.1'] } : {},
+    )
+    const options = { servers: [server.address], timeoutMs: 5_000, cacheEntries: 0, maxTtlMs: 0, minTtlMs: 0 }
+    for (const [localAddress, from] of [
+      ['127.45.6.7', '127.45.6.7'],
+      [undefined, '127.0.0.1'],
+    ]) {
+      const resolver = new DnsResolver({ ...options, localAddress })
+      expect(await resolver.resolve('a.test', 5_000)).toEqual(['127.0.0.1'])
+      expect(new Set(server.asked.splice(0).map((question) => question.from))).toEqual(new Set([from]))
+      resolver.destroy()
+    }
+    expect(() => read({ localAddress: 'eth0' })).toThrow('a.yaml: dns.localAddress: ')
   })
 
   it.each(['dns.test', 'localhost:53', '*:53', '192.0.2.1:0', '192.0.2.1:65536', '192.0.2', '[::1]', ''])(
