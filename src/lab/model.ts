@@ -27,10 +27,11 @@ export interface Evidence {
   /** `bytes`: found in what was captured. `endpoint`: an address that the kernel reports. `procedure`: was run. */
   readonly kind: 'bytes' | 'endpoint' | 'procedure'
   readonly capture: string
-  /** From 1 within the capture; null where the bytes have no place of their own (handshake messages). */
+  /** Packet of the capture file, from 1; null where the bytes have no place of their own (handshake messages). */
   readonly frame: number | null
-  /** Place within the frame, in bytes. */
+  /** Place within the packet, in bytes from its Ethernet header on. */
   readonly offset: number | null
+  /** In bytes of that direction's stream: what goes on in a later packet goes on behind that packet's headers. */
   readonly length: number
   readonly encoding: string
   readonly field: string

@@ -94,13 +94,14 @@ function valuesOf(name: string, values: readonly string[]): string[] {
 /**
  * Reads many files in few runs of tshark: a file of several sections is what one gets by putting files one behind the
  * other. Files that share a connection are read apart, for tshark would take the second for the first sent again; and so
- * are files with SOCKS, whose dissector hands on what is inside as if it were on the target's port.
+ * are files with TLS in SOCKS, whose dissector hands on what is inside as if it were on the target's port.
  */
 async function tsharkReads(files: readonly File[]): Promise<Map<File, Seen>> {
   const batches: { files: File[]; ends: Set<string> }[] = []
   for (const file of files) {
     const ends = file.connections.map(({ from, to }) => `${from.port} ${to.port}`)
-    if (decodeAs(file.connections, false).some((hint) => hint.endsWith(',socks'))) ends.push('socks')
+    const isSocks = decodeAs(file.connections, false).some((hint) => hint.endsWith(',socks'))
+    if (isSocks && file.title.includes('-https/')) ends.push('TLS in SOCKS')
     const free = batches.find((batch) => ends.every((one) => !batch.ends.has(one)))
     const batch = free ?? { files: [], ends: new Set<string>() }
     if (free === undefined) batches.push(batch)

@@ -90,11 +90,14 @@ describe('the report', () => {
         expect(pieces).toHaveLength(listed.length)
         for (const [index, { capture, frame, offset, length, excerpt }] of listed.entries()) {
           const piece = pieces[index] ?? ''
-          expect(unescaped(piece)).toContain(excerpt)
+          expect(unescaped(piece.replaceAll(/<\/?mark>/g, ''))).toContain(excerpt)
           if (frame === null || offset === null) continue
           const bytes = files.get(capture)?.packets[frame - 1]?.bytes.subarray(offset, offset + length)
-          const hex = [...piece.matchAll(/<mark>((?:[0-9a-f]{2} ?)+)<\/mark>/g)]
-            .map(([, text]) => text)
+          const dump = /<pre class="hex"[^>]*>([^]*?)<\/pre>/.exec(piece)?.[1] ?? ''
+          // A row marks the bytes in hex first, and then as text.
+          const hex = dump
+            .split('\n')
+            .map((row) => /<mark>([^<]*)<\/mark>/.exec(row)?.[1] ?? '')
             .join(' ')
           const markedBytes = Buffer.from(hex.replaceAll(' ', ''), 'hex')
           const isWhole = !piece.includes('bytes more of it')
@@ -105,6 +108,12 @@ describe('the report', () => {
       }
     }
     expect(compared).toBeGreaterThan(100)
+  })
+
+  it('marks the planted word in what was read', () => {
+    const { canaries } = measured.recordings[0]!
+    const shown = popoverOf(page, 'http-proxy-http.access-network.content')
+    expect(shown).toContain(`<mark>${canaries.requestBody}</mark></code>`)
   })
 
   it('leads from what is absent to where it was found', () => {

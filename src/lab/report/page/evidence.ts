@@ -39,12 +39,12 @@ export function evidenceButton(run: LabRun, cell: Cell, text: string, kind: 'cel
   </button>`
 }
 
-/** Everything behind one run's cells, each in a part that its button shows. */
-export function evidenceOf(run: LabRun, packets: Packets): Html[] {
+/** Everything behind one run's cells, each in a part that its button shows; `planted` words are marked where they are read. */
+export function evidenceOf(run: LabRun, packets: Packets, planted: readonly string[]): Html[] {
   return run.cells.map((cell) => {
     const { observer, information, value, reason, evidence } = cell
     const id = evidenceId(run, observer, information)
-    const pieces = chosen(evidence).map((one) => evidencePiece(run, one, packets))
+    const pieces = chosen(evidence).map((one) => evidencePiece(run, one, packets, planted))
     const left = evidence.length - pieces.length
     return markup`<div popover id="${id}" role="dialog" aria-labelledby="${id}.title">
       <h3 id="${id}.title" tabindex="-1" autofocus>
@@ -68,7 +68,7 @@ export function chosen(evidence: readonly Evidence[]): Evidence[] {
   return [...new Set([...first, ...evidence])].slice(0, MAX_PIECES)
 }
 
-function evidencePiece(run: LabRun, evidence: Evidence, packets: Packets): Html {
+function evidencePiece(run: LabRun, evidence: Evidence, packets: Packets, planted: readonly string[]): Html {
   const { kind, capture, frame, offset, length, encoding, field, layer, excerpt } = evidence
   const bytes = frame === null ? undefined : packets.get(capture)?.[frame - 1]
   const folder = captureFolder(run)
@@ -92,9 +92,16 @@ function evidencePiece(run: LabRun, evidence: Evidence, packets: Packets): Html 
       )}
     </dl>
     ${bytes === undefined || offset === null ? markup`` : markup`${hexdump(bytes, offset, length)}${proof(frame, offset, length, bytes.length)}`}
-    <p>${isSealed ? 'With the keys it reads' : 'It reads'}: <code>${excerpt}</code></p>
+    <p>${isSealed ? 'With the keys it reads' : 'It reads'}: <code>${withWords(excerpt, planted)}</code></p>
     ${frame === null ? noPlace(kind) : markup`<p class="soft"><code>tshark -r ${folder}/${capture} -Y frame.number==${frame} -x</code></p>`}
   </div>`
+}
+
+function withWords(text: string, planted: readonly string[]): Html {
+  const word = planted.find((one) => text.includes(one))
+  if (word === undefined) return markup`${text}`
+  const at = text.indexOf(word)
+  return markup`${text.slice(0, at)}<mark>${word}</mark>${text.slice(at + word.length)}`
 }
 
 function proof(frame: number | null, offset: number, length: number, frameBytes: number): Html {

@@ -50,7 +50,10 @@ export function htmlReport({ result, recordings, observers }: Report): string {
     ['recorded', 'What the gateway wrote down', recordedPart(runs)],
     ['controls', 'Why to believe this', controlsPart(result)],
   ]
-  const evidence = runs.flatMap((run, index) => evidenceOf(run, packetsIn(recordings[index])))
+  const evidence = runs.flatMap((run, index) => {
+    const { canaries = {} } = recordings[index] ?? {}
+    return evidenceOf(run, packetsIn(recordings[index]), Object.values(canaries))
+  })
   const page = markup`<!doctype html>
     <html lang="en">
       <head>
