@@ -7,16 +7,28 @@ import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import { ERROR_ANSWERS, type ErrorCode, type GatewayError } from '../errors.ts'
 import type { ClientIdentity } from '../pki/judge.ts'
-import { MAX_FRAME_BYTES, SESSION_HEADER, SUBPROTOCOL, TUNNEL_PATH } from '../protocol/mux/frame.ts'
+import { TokenBucket } from '../policy/token-bucket.ts'
+import { SESSION_HEADER, SUBPROTOCOL, TUNNEL_PATH } from '../protocol/mux/frame.ts'
 import type { MuxStream } from '../protocol/mux/stream.ts'
 import type { BoundAddress, Identity, ProxyRequest } from '../protocol/request.ts'
 import { StreamSocket } from '../transport/stream-socket.ts'
-import { TunnelConnection } from '../transport/tunnel-connection.ts'
+import { TunnelConnection, WEBSOCKET_LIMITS } from '../transport/tunnel-connection.ts'
 import { refusalBody, refusalHeaders, type InboundContext } from './context.ts'
 import type { JudgedPeers } from './judged-peers.ts'
 import { tunnelAssociation } from './tunnel-udp.ts'
 
 const OVER_CHECK_MS = 10_000
+
+/** What one session makes the pipeline do. */
+interface Load {
+  /** Requests that are not over. */
+  served: number
+  /** Streams that may be reset before they are answered: each has cost a dial. */
+  readonly givenUp: TokenBucket
+}
+
+const GIVEN_UP_PER_SECOND = 100
+const GIVEN_UP_AT_ONCE = 1_000
 
 export interface TunnelInboundEvents {
   /** Takes a place among the sessions of an identity, or says why there is none. */
@@ -48,7 +60,7 @@ export class TunnelInbound {
     this.#webSockets = new WebSocketServer({
       noServer: true,
       perMessageDeflate: false,
-      maxPayload: MAX_FRAME_BYTES,
+      ...WEBSOCKET_LIMITS,
       skipUTF8Validation: true,
       handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
     })
@@ -135,12 +147,17 @@ export class TunnelInbound {
     let opened = false
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       opened = true
+      const load: Load = {
+        served: 0,
+        givenUp: new TokenBucket(GIVEN_UP_PER_SECOND, performance.now(), GIVEN_UP_AT_ONCE),
+      }
       const connection = new TunnelConnection(
         webSocket,
         socket as Socket,
         { role: 'gateway', maxStreams: this.#context.limits.streamsPerTunnel },
         {
-          open: (stream) => this.#serveStream(connection, stream, peer),
+          open: (stream) => this.#serveStream({ connection, peer, load }, stream),
+          refused: (code) => this.#refused(code),
           closed: (error) => {
             this.#sessions.delete(connection)
             this.#judged.left(connection)
@@ -172,17 +189,34 @@ export class TunnelInbound {
     )
   }
 
-  #serveStream(connection: TunnelConnection, stream: MuxStream, peer: ClientIdentity | undefined): void {
+  #serveStream(
+    {
+      connection,
+      peer,
+      load,
+    }: { connection: TunnelConnection; peer: ClientIdentity | undefined; load: Load },
+    stream: MuxStream,
+  ): void {
     const { session } = connection
     const problem = peer && this.#judged.problemOf(peer)
     if (problem !== undefined) return session.refuse(stream, problem, this.#refused(problem))
+    // A stream that was opened and reset at once is over for the session, but not yet for what was begun for it.
+    if (load.served >= session.maxStreams)
+      return session.refuse(stream, 'too-many-streams', this.#refused('too-many-streams'))
+    load.served += 1
+    const over = (): void => void (load.served -= 1)
     const identity: Identity | undefined = peer && { kind: 'certificate', name: peer.identity }
     if (stream.kind === 'udp')
-      return void this.#context.associate(tunnelAssociation(session, stream, identity))
+      return void this.#context.associate(tunnelAssociation(session, stream, identity)).then(over)
     const gone = new AbortController()
     const socket = new StreamSocket(stream)
     socket.on('error', () => {})
-    const onClose = (): void => gone.abort()
+    const onClose = (): void => {
+      gone.abort()
+      if (connection.closed || load.givenUp.take(performance.now())) return
+      this.#refused('rate-limited')
+      connection.destroy('rate-limited')
+    }
     socket.on('close', onClose)
     const request: ProxyRequest = {
       mode: 'tunnel',
@@ -201,6 +235,6 @@ export class TunnelInbound {
         socket.destroy()
       },
     }
-    void this.#context.serve(request)
+    void this.#context.serve(request).then(over)
   }
 }

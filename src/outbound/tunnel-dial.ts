@@ -4,7 +4,8 @@ import net, { type Socket } from 'node:net'
 import tls, { TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
 import { GatewayError, isErrorCode, toGatewayError, type ErrorCode } from '../errors.ts'
-import { MAX_FRAME_BYTES, SUBPROTOCOL } from '../protocol/mux/frame.ts'
+import { SUBPROTOCOL } from '../protocol/mux/frame.ts'
+import { WEBSOCKET_LIMITS } from '../transport/tunnel-connection.ts'
 import { setCarrier } from '../transport/abort.ts'
 import { openCarrier, type CarrierOptions, type TunnelGateway } from './tunnel-carrier.ts'
 
@@ -88,7 +89,7 @@ function upgrade(
         createConnection: secure,
         perMessageDeflate: false,
         skipUTF8Validation: true,
-        maxPayload: MAX_FRAME_BYTES,
+        ...WEBSOCKET_LIMITS,
         followRedirects: false,
       })
     } catch (thrown) {

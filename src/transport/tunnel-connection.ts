@@ -4,6 +4,7 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import { GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
+import { MAX_FRAME_BYTES } from '../protocol/mux/frame.ts'
 import { MuxSession, type SessionOptions } from '../protocol/mux/session.ts'
 import type { MuxStream } from '../protocol/mux/stream.ts'
 import { abort } from './abort.ts'
@@ -24,12 +25,21 @@ const PATIENCE_MS = 1_000
 /** Life is noticed up to a tick late, and so is its end: the last byte is then at most 15 s ago. */
 const DEAD_AFTER_SILENCE_MS = 13_000
 const CLOSE_TIMEOUT_MS = 2_000
+/** For both ends' WebSockets: what a peer may make them keep. A message that is whole has one fragment. */
+export const WEBSOCKET_LIMITS = {
+  maxPayload: MAX_FRAME_BYTES,
+  maxFragments: 64,
+  maxBufferedChunks: 4_096,
+  autoPong: false,
+} as const
 const CLOSE_NORMAL = 1000
 const CLOSE_PROTOCOL_ERROR = 1002
 
 export interface TunnelConnectionEvents {
   /** The peer opened a stream (gateway's side). */
   open?(stream: MuxStream): void
+  /** A stream had no place; gives the reference that its client is told. */
+  refused?(code: ErrorCode): string
   goaway?(code: ErrorCode): void
   /** The peer does not answer (true), or was heard again after that. */
   silent?(isSilent: boolean): void
@@ -55,6 +65,8 @@ export class TunnelConnection {
   #lastTickMs = performance.now()
   #pingSentMs: number | undefined
   #pings = 0
+  /** Only the latest ping is answered (RFC 6455 section 5.5.3), when there is room: a flood of them costs nothing. */
+  #wantedPong: Buffer | undefined
   #probe: NodeJS.Timeout | undefined
   #watching = new Set<() => void>()
 
@@ -72,6 +84,7 @@ export class TunnelConnection {
       ...options,
       events: {
         open: (stream) => this.#events.open?.(stream),
+        refused: (code) => this.#events.refused?.(code) ?? '',
         goaway: (code) => {
           this.#heardGoaway = code
           this.#events.goaway?.(code)
@@ -86,7 +99,11 @@ export class TunnelConnection {
     webSocket.binaryType = 'nodebuffer'
     webSocket.on('message', (data: Buffer, isBinary) => this.#receive(data, isBinary))
     webSocket.on('pong', () => this.#receivePong())
-    webSocket.on('error', (error) => (this.#error ??= toGatewayError(error, 'client', 'frame-malformed')))
+    webSocket.on('ping', (data: Buffer) => {
+      this.#wantedPong = data
+      this.#queueFlush()
+    })
+    webSocket.on('error', (error) => (this.#error ??= webSocketError(error)))
     webSocket.on('close', () => this.#end())
     socket.on('drain', this.#flush)
     this.#liveness = setInterval(() => this.#checkLife(), LIVENESS_TICK_MS).unref()
@@ -188,8 +205,11 @@ export class TunnelConnection {
   #flush = (): void => {
     this.#flushQueued = false
     if (this.#closed || this.#webSocket.readyState !== this.#webSocket.OPEN) return
-    if (!this.session.hasFrames || this.#socket.writableLength >= FLUSH_BYTES) return
-    // Between whole messages of the WebSocket's own, which are pings and the close.
+    if (this.#socket.writableLength >= FLUSH_BYTES) return
+    if (this.#wantedPong !== undefined) this.#webSocket.pong(this.#wantedPong)
+    this.#wantedPong = undefined
+    if (!this.session.hasFrames) return
+    // Between whole messages of the WebSocket's own, which are pings, pongs and the close.
     let roomBytes = FLUSH_BYTES - this.#socket.writableLength
     while (roomBytes > 0) {
       const frame = this.session.pullParts(this.#writer.room)
@@ -266,4 +286,12 @@ export class TunnelConnection {
     this.session.end(error.code)
     this.#events.closed(error)
   }
+}
+
+function webSocketError(thrown: unknown): GatewayError {
+  const isTooLarge =
+    thrown instanceof Error && 'code' in thrown && thrown.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
+  return isTooLarge
+    ? new GatewayError('frame-too-large', { side: 'client' })
+    : toGatewayError(thrown, 'client', 'frame-malformed')
 }

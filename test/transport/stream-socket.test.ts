@@ -2,13 +2,18 @@
 // with its code. Frames are moved by hand (test/support/mux-pair.ts), so that nothing can be a matter of luck.
 import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { GatewayError } from '../../src/errors.ts'
+import { encodeFrame } from '../../src/protocol/mux/frame.ts'
 import { StreamSocket, type StreamAnswer } from '../../src/transport/stream-socket.ts'
 import { BOUND, Pair, SITE } from '../support/mux-pair.ts'
 
 const TURNS = 50
 const NO_EVENTS = { opened() {}, refused() {}, data() {}, fin() {}, reset() {} }
+
+// Time stands still: no window grows here.
+beforeEach(() => void vi.spyOn(performance, 'now').mockReturnValue(0))
+afterEach(() => vi.restoreAllMocks())
 
 /** Lets frames and streams run until both have nothing left to do. */
 async function run(pair: Pair): Promise<void> {
@@ -238,5 +243,41 @@ describe('the answer to OPEN', () => {
     pair.client.end('connection-reset')
     await setImmediate()
     expect([said, errors]).toEqual([['refused connection-reset undefined by upstream'], []])
+  })
+})
+
+describe('small pieces that wait', () => {
+  it('are kept together, in order, and count against the window to the byte', async () => {
+    const { pair, near, far } = await connect()
+    const sent = Buffer.from(Array.from({ length: 30_000 }, (_, index) => index % 251))
+    // One DATA for each byte, as a hostile peer would send them; then some that are large enough to stand alone.
+    for (const byte of sent) {
+      pair.deliver('client', encodeFrame({ type: 'data', stream: 1, payload: Buffer.from([byte]) }))
+    }
+    const large = Buffer.alloc(9_000, 'x')
+    pair.deliver('client', encodeFrame({ type: 'data', stream: 1, payload: large }))
+    pair.deliver('client', encodeFrame({ type: 'data', stream: 1, payload: Buffer.from('end') }))
+    pair.deliver('client', encodeFrame({ type: 'fin', stream: 1 }))
+    const pieces: Buffer[] = []
+    far.on('data', (piece: Buffer) => pieces.push(piece))
+    await once(far, 'end')
+    expect(Buffer.concat(pieces).equals(Buffer.concat([sent, large, Buffer.from('end')]))).toBe(true)
+    expect(pieces.length).toBeLessThan(10)
+    expect(near.destroyed).toBe(false)
+  })
+
+  it('grant nothing before they are read, and everything after', async () => {
+    const { pair, far } = await connect()
+    for (let sent = 0; sent < 40_000; sent += 1) {
+      pair.deliver('client', encodeFrame({ type: 'data', stream: 1, payload: Buffer.from('x') }))
+    }
+    pair.takeLog()
+    pair.settle()
+    expect(pair.takeLog()).toEqual([])
+    far.resume()
+    await run(pair)
+    const granted = pair.takeLog().map((line) => Number(/^< credit 1 (\d+)$/.exec(line)?.[1]))
+    expect(granted.at(-1)).toBeGreaterThan(65_536 + 32_000)
+    expect(granted.at(-1)).toBeLessThanOrEqual(65_536 + 40_000)
   })
 })

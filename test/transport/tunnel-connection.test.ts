@@ -145,7 +145,7 @@ describe('a peer that breaks the protocol', () => {
     const { peer, ended, connection } = await connect()
     const close = once(peer, 'close') as Promise<[number]>
     peer.send(Buffer.alloc(MAX_FRAME_BYTES + 1))
-    expect((await ended).code).toBe('frame-malformed')
+    expect((await ended).code).toBe('frame-too-large')
     expect((await close)[0]).toBe(1009)
     expect(connection.closed).toBe(true)
   })

@@ -18,6 +18,8 @@ import { MuxStream, type StreamEvents, type StreamHost } from './stream.ts'
 export interface SessionEvents {
   /** The peer opened a stream (gateway's side only). Answer with `accept` or `refuse`. */
   open(stream: MuxStream): void
+  /** The peer opened one for which there is no place. Gives the reference that it is told. */
+  refused?(code: ErrorCode): string
   /** The peer takes no new streams; those up to `lastStream` go on. */
   goaway(code: ErrorCode, lastStream: number): void
   /** Frames wait to be pulled. */
@@ -190,8 +192,9 @@ export class MuxSession implements StreamHost {
     if (this.role !== 'gateway') throw invalidId(id)
     if (id % 2 === 0 || id <= this.#lastStream || id > MAX_STREAM_ID) throw invalidId(id)
     this.#lastStream = id
-    if (this.#draining) return this.#refuse(id, 'shutting-down', '')
-    if (this.#streams.size >= this.maxStreams) return this.#refuse(id, 'too-many-streams', '')
+    const full = this.#streams.size >= this.maxStreams ? 'too-many-streams' : undefined
+    const code = this.#draining ? 'shutting-down' : full
+    if (code !== undefined) return this.#refuse(id, code, this.#events.refused?.(code) ?? '')
     const stream = new MuxStream(this, id, frame.kind, frame.destination)
     this.#streams.set(id, stream)
     this.#events.open(stream)
