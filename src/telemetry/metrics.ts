@@ -7,6 +7,7 @@ import { exposedBy, type StreamFacts } from '../policy/exposure.ts'
 import { MODES, type Mode } from '../protocol/request.ts'
 import { Identities } from './identities.ts'
 import { inSteps, OpenCounts } from './open-counts.ts'
+import { countDescriptors } from './open-descriptors.ts'
 
 const DIRECTIONS: readonly Direction[] = ['up', 'down']
 const READABLE: readonly Readable[] = ['yes', 'no', 'unknown']
@@ -111,6 +112,7 @@ export class Metrics {
     const { registry } = this
     collectDefaultMetrics({ register: registry })
     for (const name of LEFT_OUT) registry.removeSingleMetric(name)
+    countDescriptors(registry)
     this.#identities = new Identities(nowMs)
     const relayed: Counter<'mode' | 'direction' | 'readable'> = new Counter({
       name: 'sightline_relayed_bytes_total',

@@ -1,5 +1,7 @@
 // Every metric and every label that a gateway can show: names and values come from closed sets, so that no request can
 // add a series, whatever it holds.
+import { existsSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { ERROR_ANSWERS, type ErrorCode } from '../../src/errors.ts'
 import type { Direction, Readable } from '../../src/gateway/observer.ts'
@@ -194,6 +196,20 @@ describe('counting', () => {
       ['denied', 'denied-rule', 1],
       ['reported', 'denied-range', 1],
     ])
+  })
+})
+
+describe('process_open_fds', () => {
+  it.skipIf(!existsSync('/proc/self/fd'))('is what the process has open, more by each file', async () => {
+    const { registry } = new Metrics('1.2.3')
+    const shown = async (): Promise<number> => sum(await registry.metrics(), 'process_open_fds')
+    const before = await shown()
+    expect(before).toBeGreaterThan(2)
+    const files = await Promise.all(Array.from({ length: 40 }, () => open('/dev/null')))
+    const during = await shown()
+    await Promise.all(files.map((file) => file.close()))
+    expect(during - before).toBeGreaterThanOrEqual(30)
+    expect(during - before).toBeLessThan(60)
   })
 })
 
