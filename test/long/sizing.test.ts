@@ -109,6 +109,7 @@ describe('a gateway with connections that say nothing', () => {
 
   it('is scraped with none open', async () => {
     before = await scrape()
+    expect(before.lines).toBeGreaterThan(50)
     console.log(`scrape with 0 connections: ${before.ms.toFixed(1)} ms, ${before.bytes} bytes`)
   })
 
