@@ -6,12 +6,12 @@ import { DATAGRAM_BYTES } from './datagrams.ts'
 import { fromProcedure } from './clues.ts'
 import { View, type Subject, type Vantage } from './cells.ts'
 import { coverageOf } from './coverage.ts'
-import type { Cell, Coverage, Evidence, LabRun, Procedure, Scenario } from './model.ts'
+import type { Cell, Coverage, Evidence, LabRun, Procedure, RecordSource, Scenario } from './model.ts'
 import { isMoreThanChance, tellPages } from './page-shapes.ts'
 import { auditRecords } from './record-audit.ts'
 import type { Recording } from './recording.ts'
 import { expectedValue, truthOf } from './truth-table.ts'
-import { PAGE_LOADS, vantagesOf } from './vantages.ts'
+import { otherCaptures, PAGE_LOADS, vantagesOf } from './vantages.ts'
 
 const SENT_ALWAYS: readonly CanaryField[] = [
   'path',
@@ -29,6 +29,16 @@ const SENT_ALWAYS: readonly CanaryField[] = [
 /** A datagram that a site sends back holds a word; the question before it holds the site's name. */
 const SENT_AS_DATAGRAMS: readonly CanaryField[] = ['requestBody', 'hostLabel']
 
+/** What a gateway that was used, and that refused something, always leaves; in warnings and errors there may be nothing. */
+const NEVER_EMPTY: ReadonlySet<RecordSource> = new Set([
+  'log-debug',
+  'log-info',
+  'metrics',
+  'admin',
+  'error-answers',
+])
+const NOBODY = { observer: 'access-network', ownKeylogs: [], clientEnds: [], siteEnds: [] } as const
+
 /** Makes the run's cells, checks the controls, and holds all of it against the truth table. */
 export function assess(recording: Recording): LabRun {
   const { scenario, canaries } = recording
@@ -37,11 +47,17 @@ export function assess(recording: Recording): LabRun {
   const views = vantagesOf(recording).map((vantage) => new View(vantage, subject))
   const onClientLink = views.filter(({ observer }) => observer === 'access-network')
 
-  const negative = views.every((view) => !view.holds(canaries.neverSent))
+  const refusals = new View(refusalsOf(recording), subject)
+  const others = otherCaptures(recording).map(
+    ({ capture }) => new View({ ...NOBODY, captures: [capture] }, subject),
+  )
+  const negative =
+    [...views, refusals, ...others].every((view) => !view.holds(canaries.neverSent)) &&
+    Object.values(recording.written).every((text: string) => !text.includes(canaries.neverSent))
   if (!negative) findings.push('negative control: a canary that was never sent was found')
   const lost = [
     ...onClientLink.flatMap((view) => view.missing(sentIn(scenario))),
-    ...new Set(views.flatMap((view) => view.failures)),
+    ...new Set([...views, refusals].flatMap((view) => view.failures)),
   ]
   const positive = lost.length === 0
   if (!positive)
@@ -55,13 +71,16 @@ export function assess(recording: Recording): LabRun {
       : cell,
   )
   const coverage = coverageOf(recording)
-  const recorded = auditRecords(recording, new View(refusalsOf(recording), subject))
+  const recorded = auditRecords(recording, refusals)
   findings.push(
     ...disagreements(scenario, cells),
     ...coverageDisagreements(scenario, coverage),
     ...procedures
       .filter((procedure) => !isMoreThanChance(procedure))
       .map((procedure) => `procedure ${procedure.name}: ${toldOf(procedure)}, which is no more than chance`),
+    ...recorded.searched
+      .filter(({ source, bytes }) => bytes === 0 && NEVER_EMPTY.has(source))
+      .map(({ source }) => `record audit: the gateway's ${source} holds nothing that could be searched`),
     ...recorded.found.map(
       ({ source, information, field, excerpt }) =>
         `the gateway's ${source} holds ${information} (${field}): ${excerpt}`,

@@ -171,6 +171,66 @@ describe('a recording that was tampered with', () => {
     })
   })
 
+  describe('records', () => {
+    it('are found wanting where there was nothing to search: a log that was never written proves nothing', () => {
+      const recording = recorded('http-proxy', 'http')
+      const written = { ...recording.written, 'log-debug': '', metrics: '' }
+      expect(assess({ ...recording, written }).findings).toEqual([
+        "record audit: the gateway's log-debug holds nothing that could be searched",
+        "record audit: the gateway's metrics holds nothing that could be searched",
+      ])
+    })
+
+    it('are searched in refusals too, decrypted where the link was: an answer that repeats the target is red', () => {
+      const recording = recorded('http-proxy', 'http')
+      const [refused, ...others] = recording.refusals.access
+      if (refused === undefined) throw new Error('nothing was refused')
+      const access = [rewritten(refused, 'down', withHeader(`x-target: ${recording.siteName}`)), ...others]
+      const run = assess({ ...recording, refusals: { ...recording.refusals, access } })
+      expect(run.findings).toEqual([
+        expect.stringMatching(/^the gateway's error-answers holds destination-name \(hostLabel\): /),
+      ])
+      const sealed = recorded('tunnel', 'http')
+      const searched = assess(sealed).recorded.searched.find(({ source }) => source === 'error-answers')
+      expect(searched?.bytes).toBeGreaterThan(100)
+    })
+
+    it('hold no word that was never sent, or the negative control fails', () => {
+      const recording = recorded('tunnel', 'http')
+      const written = {
+        ...recording.written,
+        metrics: `${recording.written.metrics}\n${recording.canaries.neverSent}`,
+      }
+      expect(assess({ ...recording, written }).controls.negative).toBe('failed')
+    })
+  })
+
+  describe('coverage', () => {
+    it('is outside what went to anybody but the gateway, though it went inside as well', () => {
+      const recording = recorded('tunnel', 'http')
+      const direct = recorded('direct', 'http')
+      const other = recording.other.map((one) =>
+        one.traffic === 'udp' ? { ...one, recorded: direct.other[0]?.recorded ?? one.recorded } : one,
+      )
+      const run = assess({ ...recording, other })
+      expect(run.coverage.find(({ traffic }) => traffic === 'udp')).toMatchObject({
+        outside: true,
+        evidence: [{ capture: 'access-network-udp.pcapng', layer: 'udp' }, {}],
+      })
+      expect(run.findings).toEqual([
+        expect.stringMatching(/^coverage, udp: measured outside, the truth table says inside/),
+      ])
+    })
+
+    it('is inside what was not found there: an untold application that stays silent is red', () => {
+      const recording = recorded('http-proxy', 'http')
+      const other = recording.other.filter(({ traffic }) => traffic !== 'untold-application')
+      expect(assess({ ...recording, other }).findings).toEqual([
+        expect.stringMatching(/^coverage, untold-application: measured inside, the truth table says outside/),
+      ])
+    })
+  })
+
   describe('cells', () => {
     it('the destination’s client-address turns clear when the gateway adds X-Forwarded-For', () => {
       const recording = recorded('http-proxy', 'http')
