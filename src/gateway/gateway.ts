@@ -172,8 +172,8 @@ export class Gateway {
       this.#inbounds.leave()
       await new Promise<void>((resolve) => setTimeout(resolve, delayMs))
     }
-    this.#enter('draining')
     this.#inbounds.drain()
+    this.#enter('draining')
     const finished = await this.#requests.inFlight.over(timeoutMs)
     if (finished) this.#inbounds.endIdle()
     this.destroy()

@@ -1,5 +1,6 @@
 // The signals of a process that serves: SIGTERM lets what is open finish and ends with 0, a second one ends at once,
 // and there is one `ready` line.
+import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ensureDevelopmentPki } from '../../src/pki/store.ts'
 import { get, serve, type SightlineProcess } from '../support/gateway-process.ts'
@@ -65,6 +66,52 @@ describe('sightline serve', () => {
     expect(await client.ended()).toBe('end')
     expect(client.text).toMatch(/first half, second half$/)
     expect(await gateway.exited).toBe(0)
+  })
+
+  it('is not ready from SIGTERM on, and accepts for drainDelayMs all the same', async () => {
+    await using dir = await tempDir()
+    await using gateway = await serve(dir.file('gateway.json'), {
+      inbounds: [{ type: 'http', listen: '127.0.0.1:0' }],
+      egress: LOOPBACK_EGRESS,
+      drainDelayMs: 2_500,
+    })
+    gateway.kill('SIGTERM')
+    await gateway.errLine(/"leaving"/)
+    expect(await get(gateway.port('admin'), '/readyz')).toMatchObject({ status: 503 })
+    expect(await get(gateway.port('admin'), '/healthz')).toMatchObject({ status: 200 })
+    const { client, atOrigin } = await transfer(gateway)
+    await gateway.errLine(/"draining"/)
+    await expect(Wire.connect(gateway.port('http'))).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+    client.socket.end()
+    atOrigin.socket.end('second half')
+    expect(await client.ended()).toBe('end')
+    expect(client.text).toMatch(/first half, second half$/)
+    expect(await gateway.exited).toBe(0)
+  })
+
+  it('puts another file in force on SIGHUP, and says on which addresses; a bad one changes nothing', async () => {
+    await using dir = await tempDir()
+    const file = dir.file('gateway.json')
+    const config = {
+      inbounds: [{ type: 'http' as const, listen: '127.0.0.1:0' }],
+      admin: { listen: '127.0.0.1:0' },
+    }
+    await using gateway = await serve(file, config)
+    const port = gateway.port('http')
+    await writeFile(file, JSON.stringify({ ...config, inbounds: [{ type: 'http', listen: 'nowhere' }] }))
+    gateway.kill('SIGHUP')
+    await gateway.errLine(/nothing was changed/)
+    expect(gateway.err.join('\n')).toMatch(/^error: .*inbounds\[0\]\.listen: not an address to listen on/m)
+    const socks = { type: 'socks', listen: '127.0.0.1:0' }
+    await writeFile(file, JSON.stringify({ ...config, inbounds: [...config.inbounds, socks] }))
+    gateway.kill('SIGHUP')
+    const line = await gateway.outLine(/^reloaded /)
+    expect(line).toMatch(
+      new RegExp(`^reloaded http 127\\.0\\.0\\.1:${port}  socks 127\\.0\\.0\\.1:\\d+  admin `),
+    )
+    using wire = await Wire.connect(Number(/socks \S+:(\d+)/.exec(line)?.[1]))
+    wire.send(Uint8Array.of(5, 1, 0))
+    expect([...(await wire.untilBytes(2))]).toEqual([5, 0])
   })
 
   it('ends at once on a second SIGTERM', async () => {
