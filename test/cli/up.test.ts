@@ -3,8 +3,12 @@
 import net from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { upCommand } from '../../src/cli/up.ts'
+import { EN } from '../../src/lab/console/page/texts/en.ts'
+import { UR } from '../../src/lab/console/page/texts/ur.ts'
 import { startSightline, sightline } from '../support/gateway-process.ts'
+import { openPage } from '../support/page.ts'
 import { isMissing, run } from '../support/programs.ts'
+import { playLessonOne, playLessonTwo } from '../support/teacher.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const ADDRESSES = [
@@ -83,6 +87,35 @@ describe('sightline up', () => {
       expect(await up.exited).toBe(0)
       expect(up.err).toEqual([])
     },
+  )
+
+  it.skipIf(!mayRun || isMissing('chromium')).each([
+    ['en', EN, 'keep this between us, please'],
+    ['ur', UR, 'یہ بات ہمارے درمیان رہے'],
+  ] as const)(
+    'a teacher plays lessons 1 and 2 from a cold start, by keyboard alone, in %s (needs chromium and the default ports free)',
+    async (language, texts, message) => {
+      await using directory = await tempDir()
+      await using up = await startSightline(['up', '--dir', directory.path])
+      const url = `http://127.0.0.1:${up.port('console')}/`
+      await using open = await openPage({
+        url: `${url}?lang=${language}`,
+        width: 1024,
+        height: 768,
+        withPolicy: true,
+      })
+      await playLessonOne(open.page, texts, message)
+      await playLessonTwo(open.page, texts)
+      // The cost is measured through the gateway that runs, and its own page shows what passed.
+      await open.page.locator('a[href="#cost"]').click()
+      await open.page.locator('button.send').click()
+      await open.page.locator('.plain-table tbody tr').nth(4).waitFor()
+      await open.page.locator('a[href="#gateway"]').click()
+      await open.page.locator('.gateway tbody th', { hasText: texts.information['content'] }).waitFor()
+      expect(open.complaints).toEqual([])
+      expect(open.fetched.filter((address) => !address.startsWith(url))).toEqual([])
+    },
+    60_000,
   )
 
   it('says which port is in use and what to do, and exits 1', async () => {

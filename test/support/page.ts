@@ -17,19 +17,21 @@ export interface PageOptions {
   readonly width: number
   readonly height?: number
   readonly colorScheme?: 'light' | 'dark'
+  /** Leaves the page's content security policy in force; axe-core cannot look at it then. */
+  readonly withPolicy?: boolean
 }
 
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-proxy-server']
 
 /** Opens `url` (http: on this machine, or file:) and waits until it has loaded. */
 export async function openPage(options: PageOptions): Promise<OpenPage> {
-  const { url, width, height = 900, colorScheme = 'light' } = options
+  const { url, width, height = 900, colorScheme = 'light', withPolicy = false } = options
   const executablePath = findProgram('chromium')
   if (executablePath === undefined) throw new Error('chromium is not installed')
   const browser = await chromium.launch({ executablePath, args: FLAGS, env: plainEnvironment() })
   try {
     // `bypassCSP`, so that axe can be put into a page that allows no script.
-    const page = await browser.newPage({ viewport: { width, height }, colorScheme, bypassCSP: true })
+    const page = await browser.newPage({ viewport: { width, height }, colorScheme, bypassCSP: !withPolicy })
     const fetched: string[] = []
     const complaints: string[] = []
     page.on('request', (request) => fetched.push(request.url()))

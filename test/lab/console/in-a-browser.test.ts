@@ -1,15 +1,30 @@
 // The console's page in Chromium, as a teacher uses it: by keyboard alone, in both languages, with the policy of the
 // console in force. It complains of nothing, fetches nothing but its own, and axe-core finds nothing against it.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { SECTIONS, type Section } from '../../../src/lab/console/page/texts/catalogue.ts'
+import { EN } from '../../../src/lab/console/page/texts/en.ts'
+import { gatewayFacts } from '../../../src/lab/console/gateway-facts.ts'
+import { Metrics } from '../../../src/telemetry/metrics.ts'
 import { runConsole, type RunningConsole } from '../../support/console.ts'
 import { hiddenToTheRight, openPage, violations } from '../../support/page.ts'
 import { isMissing } from '../../support/programs.ts'
+import { playLessonOne, playLessonTwo } from '../../support/teacher.ts'
 
+/** What is there once a part of the page is. */
+const SHOWS: Readonly<Record<Section, string>> = {
+  watch: '.panes',
+  matrix: 'table.matrix',
+  cost: '#cost',
+  gateway: '.tiles',
+  lessons: '.lessons',
+}
 const NO_CHROMIUM = isMissing('chromium')
 
 let running: RunningConsole
 beforeAll(async () => {
-  running = await runConsole()
+  const { registry } = new Metrics('test')
+  const source = { version: 'test', registry, ready: () => true, certificates: { gateway: 'none' } }
+  running = await runConsole({ gateway: () => gatewayFacts(source, Date.now()), cost: async () => [] })
 })
 afterAll(() => running[Symbol.asyncDispose]())
 
@@ -23,12 +38,34 @@ describe.skipIf(NO_CHROMIUM)('the console in a browser (needs chromium)', () => 
       await using open = await openPage({ url: `${running.url}?lang=${language}`, width, colorScheme })
       await open.page.click('button.send')
       await open.page.waitForFunction('document.querySelectorAll(".verdict").length === 2')
+      for (const part of SECTIONS) {
+        await open.page.locator(`a[href="#${part}"]`).click()
+        await open.page.locator(`main:has(${SHOWS[part]})`).waitFor()
+        expect(await violations(open.page)).toEqual([])
+        expect(await hiddenToTheRight(open.page)).toBe(0)
+      }
+      await open.page.locator('a[href="#matrix"]').click()
+      await open.page.locator('.cell.inferable').first().click()
+      await open.page.locator('dialog[open]').waitFor()
       expect(await violations(open.page)).toEqual([])
-      expect(await hiddenToTheRight(open.page)).toBe(0)
       expect(open.fetched.filter((address) => !address.startsWith(running.url))).toEqual([])
       expect(open.complaints).toEqual([])
     },
+    60_000,
   )
+
+  // In both languages, and from a cold start: test/cli/up.test.ts.
+  it('lessons 1 and 2 by keyboard alone, with the policy in force: it reports nothing', async () => {
+    await using open = await openPage({ url: `${running.url}?lang=en`, width: 1440, withPolicy: true })
+    await playLessonOne(open.page, EN, 'keep this between us, please')
+    await playLessonTwo(open.page, EN)
+    expect(open.complaints).toEqual([])
+    expect(open.fetched.filter((address) => !address.startsWith(running.url))).toEqual([])
+    // The policy is in force, and what breaks it is complained of.
+    await open.page.addScriptTag({ content: 'document.title = "planted"' }).catch(() => {})
+    expect(open.complaints.join()).toMatch(/TrustedScript|Content Security Policy/)
+    expect(await open.page.title()).toBe(EN.title)
+  }, 60_000)
 
   it('finds an image without words and a text that is hardly visible', async () => {
     await using open = await openPage({ url: running.url, width: 390 })

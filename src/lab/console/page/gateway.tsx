@@ -82,7 +82,9 @@ function Figures({ gateway }: { readonly gateway: GatewayFacts }): JSX.Element {
         {tiles.map(([name, value]) => (
           <div key={name}>
             <dt>{name}</dt>
-            <dd>{value}</dd>
+            <dd>
+              <bdi>{value}</bdi>
+            </dd>
           </div>
         ))}
       </dl>
@@ -122,7 +124,9 @@ function Readable({ bytes }: { readonly bytes: readonly Sample[] }): JSX.Element
           {(['yes', 'no', 'unknown'] as const).map((readable) => (
             <tr key={readable}>
               <th scope="row">{words.readableBy[readable]}</th>
-              <td>{words.size(by(readable))}</td>
+              <td>
+                <bdi>{words.size(by(readable))}</bdi>
+              </td>
             </tr>
           ))}
         </tbody>

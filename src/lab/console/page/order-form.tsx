@@ -8,10 +8,10 @@ import { askReplay, type Asked } from './server.ts'
 import type { State } from './state.ts'
 
 const PAGES: Readonly<Record<string, string>> = {
-  'riverside-clinic': 'appointments/tuesday',
-  'workers-union': 'join/new-member',
-  'evening-news': 'stories/front-page',
-  'night-school': 'courses/mathematics',
+  'city-clinic': 'bookings',
+  'workers-union': 'join-today',
+  'evening-news': 'front-page',
+  'night-school': 'timetable',
 }
 const DOMAIN = '.sightline.test'
 const LEFT: Choice = { mode: 'http-proxy', variant: null }
@@ -36,8 +36,8 @@ export function useOrdering(state: State): Ordering {
     left: LEFT,
     right: RIGHT,
     scheme: 'http',
-    host: 'riverside-clinic',
-    path: PAGES['riverside-clinic'] ?? '',
+    host: 'city-clinic',
+    path: PAGES['city-clinic'] ?? '',
     ...texts.sample,
   }))
   const [asked, setAsked] = useState<Asked>(undefined)

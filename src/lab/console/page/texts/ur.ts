@@ -19,7 +19,7 @@ export const UR: Catalogue = {
   },
   sectionsLabel: 'اس صفحے کے حصے',
   languageLabel: 'زبان',
-  themes: { auto: 'رنگ: سسٹم کے مطابق', light: 'رنگ: روشن', dark: 'رنگ: گہرا' },
+  themes: { auto: 'رنگ: خودکار', light: 'رنگ: روشن', dark: 'رنگ: گہرا' },
   offline: 'کنسول رک گیا ہے یا دوبارہ شروع ہو رہا ہے۔ انتظار جاری ہے۔',
   modes: {
     direct: 'بغیر پراکسی',
@@ -86,15 +86,15 @@ export const UR: Catalogue = {
     stop: 'روکیں',
   },
   pages: {
-    'riverside-clinic': 'ایک کلینک',
+    'city-clinic': 'ایک کلینک',
     'workers-union': 'ایک مزدور یونین',
     'evening-news': 'ایک اخبار',
     'night-school': 'ایک اسکول',
   },
   sample: {
     message: 'یہ بات ہمارے درمیان رہے: میں منگل کو بیمار ہوں',
-    cookie: 'session-4711-mine',
-    password: 'my secret password',
+    cookie: 'session-4711',
+    password: 'secret-word',
   },
   problems: {
     'too-short': 'کم از کم 8 حروف لکھیں، ورنہ یہ خفیہ بائٹس میں اتفاقاً مل سکتا ہے',
