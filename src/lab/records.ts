@@ -45,7 +45,7 @@ export class Records {
 
   /** `others` is told too, of what a run measures. Errors: `listen-failed`. */
   static async start(others: Observer): Promise<Records> {
-    const metrics = new Metrics('lab')
+    const metrics = new Metrics('lab', { ofProcess: false })
     const { registry } = metrics
     const admin = await Admin.start({ config: ADMIN_CONFIG, token: undefined, registry, ready: () => true })
     return new Records(metrics, admin, others)

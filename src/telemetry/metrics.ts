@@ -22,6 +22,11 @@ const LEFT_OUT = ['handles', 'requests', 'resources'].flatMap((what) => [
 
 /** Where a scrape asks. */
 export interface MetricsSources {
+  /**
+   * Samples of the process itself (memory, event loop); default true. prom-client keeps an event loop's histogram of about
+   * 1 MiB for each registry that has them, for ever: not for what is made again and again in one process.
+   */
+  readonly ofProcess?: boolean
   /** Milliseconds since 1970. */
   readonly nowMs?: () => number
   /** Log lines that could not be written. */
@@ -108,11 +113,16 @@ export class Metrics {
     ['mode', 'observer', 'information'],
   )
 
-  constructor(version: string, { nowMs = Date.now, linesLost = () => 0 }: MetricsSources = {}) {
+  constructor(
+    version: string,
+    { ofProcess = true, nowMs = Date.now, linesLost = () => 0 }: MetricsSources = {},
+  ) {
     const { registry } = this
-    collectDefaultMetrics({ register: registry })
-    for (const name of LEFT_OUT) registry.removeSingleMetric(name)
-    countDescriptors(registry)
+    if (ofProcess) {
+      collectDefaultMetrics({ register: registry })
+      for (const name of LEFT_OUT) registry.removeSingleMetric(name)
+      countDescriptors(registry)
+    }
     this.#identities = new Identities(nowMs)
     const relayed: Counter<'mode' | 'direction' | 'readable'> = new Counter({
       name: 'sightline_relayed_bytes_total',
