@@ -65,11 +65,20 @@ describe.skipIf(isMissing('chromium'))('the report in a browser (needs chromium)
   )
 
   it(
-    'on paper shows the evidence without a click',
+    'goes onto few pages, with what was folded, and the evidence that is open',
     async () => {
       await using open = await openPage({ url, width: 1280 })
+      const shown = open.page.locator('[id="tunnel-http.access-network.content"]')
       await open.page.emulateMedia({ media: 'print' })
-      expect(await open.page.locator('[id="tunnel-http.access-network.content"]').isVisible()).toBe(true)
+      expect(await shown.isVisible()).toBe(false)
+      expect(await open.page.locator('.fact li').first().isVisible()).toBe(true)
+      const pages = (await open.page.pdf({ format: 'A4' })).toString('latin1').match(/\/Type\s*\/Page[^s]/g)
+      expect(pages?.length).toBeGreaterThan(2)
+      expect(pages?.length).toBeLessThan(20)
+      await open.page.emulateMedia({ media: 'screen' })
+      await open.page.click('.cell[popovertarget="tunnel-http.access-network.content"]')
+      await open.page.emulateMedia({ media: 'print' })
+      expect(await shown.isVisible()).toBe(true)
     },
     TIMEOUT_MS,
   )

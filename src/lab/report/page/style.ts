@@ -1,5 +1,6 @@
 // How the report looks: light and dark, wide and narrow, on a screen and on paper. Rules: nothing is loaded, colour is
-// never all that tells two values apart, and a narrow screen shows each row's cells under its name.
+// never all that tells two values apart, a narrow screen shows each row's cells under its name, and paper holds what a class
+// needs, with the evidence that is open, not that of every cell, which takes hundreds of pages.
 
 export const STYLE = `
 :root { color-scheme: light dark; --back: #fff; --text: #1b1f24; --soft: #57606a; --line: #d0d7de; --panel: #f6f8fa;
@@ -61,6 +62,8 @@ mark { background: var(--mark); color: var(--mark-text); } .place { color: var(-
   .cell, .clear, .sealed, .inferable, mark { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
   table, .piece, pre { break-inside: avoid; } details > * { display: block; } h2, h3, caption { break-after: avoid; }
   details::details-content { content-visibility: visible; display: block; }
-  .evidence { break-before: page; } [popover] { display: block !important; position: static; width: auto; max-height: none; overflow: visible; border: 0; padding: 0; margin: 0 0 1rem; }
+  [popover]:not(:popover-open) { display: none; }
+  [popover]:popover-open { position: static; width: auto; max-height: none; overflow: visible; border: 0; padding: 0; break-before: page; }
+  [popover]::backdrop { display: none; }
 }
 `
