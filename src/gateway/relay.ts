@@ -90,6 +90,7 @@ class Relay implements Watched {
     })
     to.on('drain', () => {
       full = false
+      if (recycles && to.writableLength === 0) from.recycleKept()
       goOn()
     })
     from.on('end', () => to.end(() => this.#directionEnded()))

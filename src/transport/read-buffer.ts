@@ -17,7 +17,7 @@ const KEPT_READ_BYTES = 2 * DEFAULT_PAYLOAD_BYTES
 const LEAD_BYTES = 64
 /** The largest where they are with the kernel at once. */
 export const MOST_BYTES = 256 * 1024
-const NONE = Buffer.alloc(0)
+const NONE: Buffer = Buffer.alloc(0)
 
 /** The buffers of one socket, one after the other: `next`, then `took`, perhaps `free`, then `next` again. */
 export class ReadBuffer {
@@ -29,8 +29,8 @@ export class ReadBuffer {
   #isFree = false
   /** Whoever takes the bytes has freed some before: then it frees what it can at once, and its buffers pay. */
   #isEverFree = false
-  /** The length of the buffer before, whose bytes may still be seen. */
-  #keptBytes = 0
+  /** The buffer before, whose bytes may still be seen. */
+  #kept = NONE
 
   constructor(budget: BufferBudget) {
     this.#budget = budget
@@ -72,23 +72,28 @@ export class ReadBuffer {
     this.#isEverFree ||= this.#isFree
   }
 
+  /** Nobody can see what was taken before: all of it has been written. Not while a read is being taken. */
+  freeKept(): void {
+    this.#budget.spare(this.#kept)
+    this.#kept = NONE
+  }
+
   close(): void {
-    this.#budget.giveBack(this.#keptBytes)
+    this.#budget.giveBack(this.#kept.length)
     this.#budget.giveBack(this.#buffer.length)
-    this.#keptBytes = 0
+    this.#kept = NONE
     this.#readBytes = 0
     this.#buffer = NONE
     this.#place = NONE
   }
 
   #replace(wantedBytes: number): void {
-    const { length } = this.#buffer
-    this.#budget.giveBack(this.#keptBytes)
-    this.#keptBytes = 0
+    this.#budget.giveBack(this.#kept.length)
+    this.#kept = NONE
     // Where the place is not the first, the bytes before it were kept.
     if (this.#isFree && this.#place.byteOffset - this.#buffer.byteOffset <= LEAD_BYTES) {
       this.#budget.spare(this.#buffer)
-    } else this.#keptBytes = length
+    } else this.#kept = this.#buffer
     this.#buffer = this.#budget.take(wantedBytes)
     // What is kept holds on to its whole buffer: two reads share one, so that a receiver that is stuck holds one.
     const isShared = !this.#isEverFree && this.#buffer.length > LEAST_BYTES

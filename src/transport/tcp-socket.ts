@@ -30,6 +30,11 @@ export class TcpSocket extends Socket {
   recycle(): void {
     this.#buffer.free()
   }
+
+  /** The same of every chunk there was: what waited has been written. For the end of `drain`, not of `data`. */
+  recycleKept(): void {
+    if (this.readableLength === 0) this.#buffer.freeKept()
+  }
 }
 
 /** As `net.connect`. */
