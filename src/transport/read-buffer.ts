@@ -7,9 +7,9 @@ import { LEAST_BYTES, type BufferBudget } from './buffer-budget.ts'
 const FIRST_BYTES = 2 * 1024
 const GROWTH = 8
 /** The largest where bytes are kept for a while by whoever takes them: it holds two reads. */
-export const MOST_KEPT_BYTES = 68 * 1024
-/** A read that a tunnel cuts into two whole frames. */
-const KEPT_READ_BYTES = 2 * DEFAULT_PAYLOAD_BYTES
+export const MOST_KEPT_BYTES = 136 * 1024
+/** A read that a tunnel cuts into four whole frames. */
+const KEPT_READ_BYTES = 4 * DEFAULT_PAYLOAD_BYTES
 /**
  * Where kept bytes begin. They are copied to just behind some header in a page, and a copy to a few bytes further in its
  * page than where it comes from is up to ten times slower.

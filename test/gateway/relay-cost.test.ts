@@ -44,13 +44,13 @@ describe('what it costs', () => {
     const read = new Set<ArrayBufferLike>()
     upstream.ours.on('data', (chunk: Buffer) => read.add(chunk.buffer))
     // The client's side is the one that was accepted.
-    const { write } = client.peer
-    client.peer.write = ((chunk: Buffer) => {
+    const write = client.peer.write.bind(client.peer)
+    client.peer.write = (chunk: Buffer) => {
       writes += 1
       buffers.add(chunk.buffer)
       if (!read.has(chunk.buffer)) copies += 1
-      return write.call(client.peer, chunk)
-    }) as typeof client.peer.write
+      return write(chunk)
+    }
     const over = relay(client.peer, upstream.ours, options)
     let received = 0
     client.ours.on('data', (chunk: Buffer) => (received += chunk.length))
