@@ -17,6 +17,8 @@ const HELP = `usage: sightline COMMAND [options]
   serve              a gateway (or any role), as a config file says
   connect URL        a tunnel to a gateway, and a SOCKS and HTTP port for the programs here
   lab run            measure who can read what in each mode, and print the table; lab serve shows it live
+  audit URL          what a proxy of others does with what you send through it; probe is its far end
+  probe              the far end of audits over a network
   pki                certificates: init, issue, renew, revoke, list, bundle, crl
   user               proxy users: add, remove, list
   config             check a config file, or print its schema
@@ -36,6 +38,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./cli/serve.ts')).serveCommand,
   connect: async () => (await import('./cli/connect.ts')).connectCommand,
   lab: async () => (await import('./cli/lab.ts')).labCommand,
+  audit: async () => (await import('./cli/audit.ts')).auditCommand,
+  probe: async () => (await import('./cli/probe.ts')).probeCommand,
   pki: async () => (await import('./cli/pki.ts')).pkiCommand,
   user: async () => (await import('./cli/user.ts')).userCommand,
   config: async () => (await import('./cli/config.ts')).configCommand,

@@ -14,6 +14,7 @@ import { startSite, type Site } from '../lab/site.ts'
 import { ensureDevelopmentPki } from '../pki/store.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import type { Listener } from '../transport/listener.ts'
+import { OWN_PROBE_PORTS } from './audit.ts'
 import { fail, usage } from './failure.ts'
 import type { ServiceIo } from './io.ts'
 import { runService, type ReadyAddress } from './service.ts'
@@ -138,7 +139,12 @@ function upConfig(dir: string): Config {
       },
     },
     // Beside the public network, exactly the site that this command starts.
-    egress: { allow: [`${SITE.address}:${SITE.ports.http}`, `${SITE.address}:${SITE.ports.https}`] },
+    // The site, and the far end of an audit of this gateway.
+    egress: {
+      allow: [...Object.values(SITE.ports), ...Object.values(OWN_PROBE_PORTS)].map(
+        (port) => `${SITE.address}:${port}`,
+      ),
+    },
     log: { level: 'warn' },
   })
 }

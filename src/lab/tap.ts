@@ -13,6 +13,8 @@ export interface TapOptions {
   readonly recorder: () => Recorder
   /** Where the record says that this leads; default where it was connected to. */
   readonly carries?: Endpoint | undefined
+  /** Dials onward from whichever address the system takes: for a party that is not on this machine. */
+  readonly fromAnyAddress?: boolean
 }
 
 export class Tap {
@@ -69,7 +71,7 @@ export class Tap {
     const far = net.connect({
       host: address,
       port,
-      localAddress: from.address,
+      ...(this.#options.fromAnyAddress !== true && { localAddress: from.address }),
       allowHalfOpen: true,
       noDelay: true,
     })

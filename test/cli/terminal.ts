@@ -1,11 +1,13 @@
 // A terminal for commands in this process: what they print is kept, a directory of the test's own reads as DIR, and
 // signals are sent by hand.
 import type { ServiceIo } from '../../src/cli/io.ts'
+import { auditCommand } from '../../src/cli/audit.ts'
 import { configCommand } from '../../src/cli/config.ts'
 import { connectCommand } from '../../src/cli/connect.ts'
 import { healthCommand } from '../../src/cli/health.ts'
 import { labCommand } from '../../src/cli/lab.ts'
 import { pkiCommand } from '../../src/cli/pki.ts'
+import { probeCommand } from '../../src/cli/probe.ts'
 import { serveCommand } from '../../src/cli/serve.ts'
 import { upCommand } from '../../src/cli/up.ts'
 import { userCommand } from '../../src/cli/user.ts'
@@ -15,6 +17,8 @@ export const COMMANDS = {
   serve: serveCommand,
   connect: connectCommand,
   lab: labCommand,
+  audit: auditCommand,
+  probe: probeCommand,
   pki: pkiCommand,
   user: userCommand,
   config: configCommand,

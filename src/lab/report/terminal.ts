@@ -1,7 +1,7 @@
 // A measurement as text, for a terminal: one table for each observer, modes side by side, then what else was found. Pure.
 // Rules: every word in it is a measured cell; it fits 80 columns where the modes allow; plain text is ASCII alone.
 import { INFORMATION, OBSERVERS, type Observer } from '../../policy/exposure.ts'
-import type { CellValue, LabResult, LabRun } from '../model.ts'
+import type { Cell, CellValue, LabResult, LabRun } from '../model.ts'
 import { painter, type Paint } from './paint.ts'
 import { byVisit, modeName, OBSERVER_WORDS, VALUE_WORDS, valueOf, visitOf, VISIT_WORDS } from './words.ts'
 import {
@@ -37,16 +37,11 @@ export function formatMatrix(result: LabResult, style: TextStyle): string {
   const tables = byVisit(result.runs).flatMap(([visit, runs]) => [
     ...(visit === 'tls12' && runs.every((run) => isAsWithTls13(run, result.runs))
       ? [`${paint(shouted(VISIT_WORDS[visit]), 'bold')}: every cell as with TLS 1.3`]
-      : [paint(shouted(VISIT_WORDS[visit]), 'bold'), ...tablesOf(runs, style, paint)]),
+      : [paint(shouted(VISIT_WORDS[visit]), 'bold'), ...tablesOf(runs, style)]),
   ])
-  const legend = (Object.keys(VALUE_WORDS) as CellValue[]).map((value) => {
-    const word = wordOf(value, style)
-    const name = word === value ? '' : `${value}: `
-    return `${paint(word.padEnd(11), value)}${name}${VALUE_WORDS[value]}`
-  })
   const parts = [
     ...tables,
-    legend.join('\n'),
+    legendText(style),
     coverageText(result.runs),
     shapeText(result.runs),
     changesText(result.runs),
@@ -57,8 +52,34 @@ export function formatMatrix(result: LabResult, style: TextStyle): string {
   return parts.filter((part) => part !== '').join('\n\n')
 }
 
-function tablesOf(runs: readonly LabRun[], style: TextStyle, paint: Paint): string[] {
-  return OBSERVERS.map((observer) => observerTable(runs, observer, style, paint))
+/** One column of a matrix. */
+export interface Column {
+  readonly head: string
+  readonly cells: readonly Cell[]
+}
+
+/** A table for each observer, with these columns side by side. */
+export function matrixTables(columns: readonly Column[], style: TextStyle): string[] {
+  const paint = painter(style.colour)
+  return OBSERVERS.map((observer) => observerTable(columns, observer, style, paint))
+}
+
+/** What each word of a table means. */
+export function legendText(style: TextStyle): string {
+  const paint = painter(style.colour)
+  const lines = (Object.keys(VALUE_WORDS) as CellValue[]).map((value) => {
+    const word = wordOf(value, style)
+    const name = word === value ? '' : `${value}: `
+    return `${paint(word.padEnd(11), value)}${name}${VALUE_WORDS[value]}`
+  })
+  return lines.join('\n')
+}
+
+function tablesOf(runs: readonly LabRun[], style: TextStyle): string[] {
+  return matrixTables(
+    runs.map((run) => ({ head: modeName(run), cells: run.cells })),
+    style,
+  )
 }
 
 function isAsWithTls13(run: LabRun, runs: readonly LabRun[]): boolean {
@@ -86,15 +107,20 @@ function wordOf(value: CellValue, { unicode }: TextStyle): string {
   return value
 }
 
-function observerTable(runs: readonly LabRun[], observer: Observer, style: TextStyle, paint: Paint): string {
+function observerTable(
+  columns: readonly Column[],
+  observer: Observer,
+  style: TextStyle,
+  paint: Paint,
+): string {
   const { title, says } = OBSERVER_WORDS[observer]
-  const widths = columnWidths(runs, style)
+  const widths = columnWidths(columns, style)
   const line = (first: string, words: readonly string[]): string =>
     `${INDENT}${first.padEnd(FIRST_COLUMN)}${words.join('')}`.trimEnd()
-  const heads = runs.map((run, index) => modeName(run).padEnd(widths[index] ?? 0))
+  const heads = columns.map(({ head }, index) => head.padEnd(widths[index] ?? 0))
   const rows = INFORMATION.map((information) => {
-    const words = runs.map((run, index) => {
-      const value = valueOf(run, observer, information)
+    const words = columns.map((column, index) => {
+      const value = valueOf(column, observer, information)
       return paint(wordOf(value, style).padEnd(widths[index] ?? 0), value)
     })
     return line(information, words)
@@ -103,9 +129,9 @@ function observerTable(runs: readonly LabRun[], observer: Observer, style: TextS
 }
 
 /** One width a mode in all its tables; two blanks between columns where there is room, else one. */
-function columnWidths(runs: readonly LabRun[], style: TextStyle): number[] {
-  const least = runs.map((run) =>
-    Math.max(modeName(run).length, ...run.cells.map(({ value }) => wordOf(value, style).length)),
+function columnWidths(columns: readonly Column[], style: TextStyle): number[] {
+  const least = columns.map(({ head, cells }) =>
+    Math.max(head.length, ...cells.map(({ value }) => wordOf(value, style).length)),
   )
   const total = INDENT.length + FIRST_COLUMN + least.reduce((sum, width) => sum + width + 2, 0)
   return least.map((width) => width + (total <= COLUMNS ? 2 : 1))

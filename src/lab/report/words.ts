@@ -77,11 +77,15 @@ export function findRun(
   return runs.find((run) => (modeName(run) === mode || run.mode === mode) && visitOf(run) === visit)
 }
 
-export function cellOf(run: LabRun, observer: Observer, information: Information): Cell | undefined {
+export function cellOf(
+  run: Pick<LabRun, 'cells'>,
+  observer: Observer,
+  information: Information,
+): Cell | undefined {
   return run.cells.find((cell) => cell.observer === observer && cell.information === information)
 }
 
-export function valueOf(run: LabRun, observer: Observer, information: Information): CellValue {
+export function valueOf(run: Pick<LabRun, 'cells'>, observer: Observer, information: Information): CellValue {
   return cellOf(run, observer, information)?.value ?? 'not-measured'
 }
 

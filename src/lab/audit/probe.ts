@@ -1,0 +1,217 @@
+// The far end of an audit: a site with and without TLS, a name server and a UDP echo, that write down what arrives. Rules:
+// it serves and keeps only what carries an identity made with its token; it answers a datagram with as many bytes and no
+// more; what it reports is sealed with the token.
+import { createHash, X509Certificate } from 'node:crypto'
+import type dgram from 'node:dgram'
+import http from 'node:http'
+import https from 'node:https'
+import type { Socket } from 'node:net'
+import { GatewayError } from '../../errors.ts'
+import { createAuthority } from '../../pki/authority.ts'
+import { issueLeaf } from '../../pki/leaf.ts'
+import { awaitClientHello } from '../../transport/client-hello.ts'
+import { listenTcp, type Listener } from '../../transport/listener.ts'
+import { dissectClientHello } from '../dissect/client-hello.ts'
+import { ja4 } from '../dissect/ja4.ts'
+import { attempt } from '../layer.ts'
+import { startNameServer, type NameServer } from '../name-server.ts'
+import { bindUdp } from '../udp-tap.ts'
+import type { ProbeAddress } from './probe-url.ts'
+import { hashOf, Ledger, type Arrived, type Header } from './probe-report.ts'
+import { isIdOf, newToken, seal } from './seal.ts'
+
+export interface ProbeOptions {
+  /** An address of this machine. */
+  readonly listen: string
+  /** What the proxy is to be told: a name or an address. */
+  readonly host: string
+  /** 0 takes any. */
+  readonly ports: { readonly http: number; readonly https: number; readonly echo: number }
+}
+
+export interface Probe {
+  readonly address: ProbeAddress
+  close(): void
+}
+
+/** The header whose value the answer's body repeats. */
+export const ECHO_HEADER = 'x-canary-for-the-answer'
+const PROBE_NAME = 'probe.sightline.test'
+/** An identity of an audit, in hex. */
+const ID_CHARACTERS = 40
+const MAX_BODY_BYTES = 64 * 1024
+const HELLO_TIMEOUT_MS = 10_000
+const IDLE_TIMEOUT_MS = 30_000
+
+/** Errors: `address-in-use`, `listen-failed`. */
+export async function startProbe({ listen, host, ports }: ProbeOptions): Promise<Probe> {
+  const now = new Date()
+  const leaf = await issueLeaf(await createAuthority({ now }), {
+    name: PROBE_NAME,
+    kind: 'server',
+    hosts: [PROBE_NAME],
+    now,
+  })
+  const token = newToken()
+  const ledger = new Ledger()
+  /** By who sent it. */
+  const hellos = new Map<string, Arrived['hello']>()
+  const open = new Set<Socket>()
+  const plain = http.createServer((request, response) => serve(request, response, 'http', null))
+  const secure = https.createServer({ cert: leaf.certificate, key: leaf.key }, (request, response) =>
+    serve(request, response, 'https', hellos.get(peerOf(request.socket)) ?? null),
+  )
+
+  function serve(
+    request: http.IncomingMessage,
+    response: http.ServerResponse,
+    scheme: Arrived['scheme'],
+    hello: Arrived['hello'],
+  ): void {
+    const [, id = '', what = '', nonce = ''] = (request.url ?? '').split(/[/?]/)
+    if (!isIdOf(token, id)) return void response.writeHead(404).end()
+    if (what === 'report') {
+      const text = seal(token, nonce, JSON.stringify(ledger.of(id)))
+      return void response
+        .writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+        .end(text)
+    }
+    void readBody(request).then((body) => {
+      const page = pageFor(request.headers[ECHO_HEADER])
+      const headers: Header[] = [
+        ['Date', new Date().toUTCString()],
+        ['Content-Type', 'text/html; charset=utf-8'],
+        ['Content-Length', String(page.length)],
+        ['Cache-Control', 'no-store'],
+        ['X-Probe-Answer', hashOf(page).slice(0, 16)],
+      ]
+      ledger.note(id, 'arrived', {
+        scheme,
+        method: request.method ?? '',
+        target: request.url ?? '',
+        httpVersion: request.httpVersion,
+        headers: pairsOf(request.rawHeaders),
+        bodyBytes: body.length,
+        bodyHash: hashOf(body),
+        from: sourceOf(request.socket),
+        hello,
+        answer: { headers: headers.map(([name, value]) => [name, value]), bodyHash: hashOf(page) },
+      })
+      response.sendDate = false
+      response.writeHead(200, headers.flat())
+      response.end(page)
+    }, ignore)
+  }
+
+  const track = (socket: Socket): void => {
+    open.add(socket)
+    socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy())
+    socket.on('close', () => open.delete(socket))
+  }
+  const listeners: Listener[] = []
+  let names: NameServer | undefined
+  let echo: dgram.Socket | undefined
+  const close = (): void => {
+    for (const listener of listeners) void listener.close()
+    names?.close()
+    echo?.close()
+    for (const socket of open) socket.destroy()
+  }
+  try {
+    const onPlain = await listenTcp({ host: listen, port: ports.http }, (socket) => {
+      track(socket)
+      plain.emit('connection', socket)
+    })
+    listeners.push(onPlain)
+    const onSecure = await listenTcp({ host: listen, port: ports.https }, (socket) => {
+      track(socket)
+      const heard: Buffer[] = []
+      const hear = (chunk: Buffer): void => void heard.push(chunk)
+      socket.on('data', hear)
+      awaitClientHello(socket, HELLO_TIMEOUT_MS, {
+        whole: () => {
+          socket.off('data', hear)
+          const peer = peerOf(socket)
+          hellos.set(peer, helloOf(Buffer.concat(heard)))
+          socket.on('close', () => hellos.delete(peer))
+          secure.emit('connection', socket)
+        },
+        late: () => socket.destroy(),
+        gone: () => socket.destroy(),
+      })
+    })
+    listeners.push(onSecure)
+    echo = await bindUdp({ address: listen, port: ports.echo })
+    startEcho(echo, token, ledger)
+    names = await startNameServer(listen, (name) => {
+      const [label = ''] = name.split('.')
+      if (!isIdOf(token, label)) return undefined
+      ledger.note(label, 'lookUps', name)
+      return ['127.0.0.1']
+    })
+    const address: ProbeAddress = {
+      host,
+      http: onPlain.address.port,
+      https: onSecure.address.port,
+      echo: echo.address().port,
+      dns: names.address.port,
+      certificate: createHash('sha256').update(new X509Certificate(leaf.certificate).raw).digest('hex'),
+      token,
+    }
+    return { address, close }
+  } catch (thrown) {
+    close()
+    throw thrown
+  }
+}
+
+/** HTML, so that whoever adds to pages finds one to add to. */
+function pageFor(canary: string | string[] | undefined): Buffer {
+  const word = typeof canary === 'string' && /^[a-z0-9]{1,64}$/.test(canary) ? canary : ''
+  return Buffer.from(
+    `<!doctype html>\n<html><head><title>probe</title></head>\n<body><p>${word}</p></body></html>\n`,
+  )
+}
+
+async function readBody(request: http.IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let held = 0
+  for await (const chunk of request) {
+    held += (chunk as Buffer).length
+    if (held > MAX_BODY_BYTES) throw new GatewayError('bad-request')
+    chunks.push(chunk as Buffer)
+  }
+  return Buffer.concat(chunks)
+}
+
+function startEcho(socket: dgram.Socket, token: string, ledger: Ledger): void {
+  socket.on('message', (bytes, { address, port }) => {
+    const id = bytes.subarray(0, ID_CHARACTERS).toString('latin1')
+    if (!isIdOf(token, id)) return
+    ledger.note(id, 'datagrams', { hash: hashOf(bytes), from: { address, port } })
+    socket.send(bytes, port, address)
+  })
+}
+
+function helloOf(bytes: Buffer): Arrived['hello'] {
+  const hello = attempt(() => dissectClientHello(bytes))
+  if (hello === undefined) return null
+  const random = Buffer.from(hello.random).toString('hex')
+  return { random, ja4: ja4(hello), serverName: hello.serverName ?? null }
+}
+
+function pairsOf(raw: readonly string[]): Array<[string, string]> {
+  return raw.flatMap((name, index) =>
+    index % 2 === 0 ? [[name, raw[index + 1] ?? ''] as [string, string]] : [],
+  )
+}
+
+function peerOf({ remoteAddress = '', remotePort = 0 }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
+}
+
+function sourceOf({ remoteAddress = '', remotePort = 0 }: Socket): Arrived['from'] {
+  return { address: remoteAddress.replace(/^::ffff:/, ''), port: remotePort }
+}
+
+const ignore = (): void => {}
