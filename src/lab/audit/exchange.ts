@@ -31,6 +31,8 @@ export interface Exchange {
 }
 
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024
+/** Of a whole exchange: who sends a byte now and then must not hold an audit up. */
+const EXCHANGE_MS = 3 * TIMEOUT_MS
 
 /** The request that every exchange makes, but for the `Host`. */
 export function requestOf(id: string, canaries: Canaries, host: string): Sent {
@@ -64,7 +66,16 @@ export interface Asked {
 }
 
 /** Errors: `dial-timeout`, `connection-reset` and the like. */
-export async function ask(stream: Duplex, { sent, body, absolute, forProxy }: Asked): Promise<Exchange> {
+export async function ask(stream: Duplex, asked: Asked): Promise<Exchange> {
+  const late = setTimeout(() => stream.destroy(new GatewayError('dial-timeout')), EXCHANGE_MS)
+  try {
+    return await exchange(stream, asked)
+  } finally {
+    clearTimeout(late)
+  }
+}
+
+async function exchange(stream: Duplex, { sent, body, absolute, forProxy }: Asked): Promise<Exchange> {
   const certificate = stream instanceof tls.TLSSocket ? fingerprintOf(stream) : undefined
   const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
     const request = http.request({

@@ -1,4 +1,5 @@
 // An audit as text, for a terminal: the answer, the questions, who could read what, what goes around. Pure.
+// Rule: what a proxy wrote reaches the terminal without its control characters, and cut short.
 import { TRAFFIC_WORDS } from '../report/words.ts'
 import { legendText, matrixTables, type TextStyle } from '../report/terminal.ts'
 import { painter } from '../report/paint.ts'
@@ -12,7 +13,7 @@ export function formatAudit(result: AuditResult, style: TextStyle): string {
   const paint = painter(style.colour)
   const questions = result.checks.flatMap(({ question, answer, says }) => [
     `${QUESTIONS[question].padEnd(QUESTION_COLUMN)}${paint(answer, 'bold')}`,
-    ...says.map((text) => `    ${text}`),
+    ...says.map((text) => `    ${harmless(text)}`),
   ])
   const around = result.coverage.map(
     ({ traffic, outside }) => `  ${TRAFFIC_WORDS[traffic]}: ${outside ? 'around it' : 'through it'}`,
@@ -25,8 +26,16 @@ export function formatAudit(result: AuditResult, style: TextStyle): string {
     legendText(style),
     ['reasons:', ...reasonLines(result)].join('\n'),
     ['what goes around it:', ...around].join('\n'),
-    [...controlLines(result), ...result.notes.map((note) => `note: ${note}`)].join('\n'),
+    [...controlLines(result), ...result.notes.map((note) => `note: ${harmless(note)}`)].join('\n'),
   ].join('\n\n')
+}
+
+const MAX_CHARACTERS = 300
+
+function harmless(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- a terminal obeys them
+  const shown = text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '.')
+  return shown.length > MAX_CHARACTERS ? `${shown.slice(0, MAX_CHARACTERS)}...` : shown
 }
 
 /** Each reason once, with the cells that it stands for. */
