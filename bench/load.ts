@@ -1,6 +1,8 @@
 // The load: bulk downloads and fresh connections through one Way, counted to the byte.
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import type { Way } from './clients.ts'
+import { PATTERN } from './pattern.ts'
 
 const STALL_MS = 60_000
 
@@ -42,6 +44,27 @@ export async function bulk(way: Way, streams: number, totalBytes: number): Promi
   const startedMs = performance.now()
   await Promise.all(Array.from({ length: streams }, () => download(way, each)))
   return (each * streams) / 1000 / (performance.now() - startedMs)
+}
+
+/** MB/s (10^6) of one upload of `bytes`, until the origin has said that it got them all. */
+export async function upload(way: Way, bytes: number): Promise<number> {
+  const startedMs = performance.now()
+  const { socket, target } = await way.open('/sink')
+  let said = ''
+  socket.setTimeout(STALL_MS, () => socket.destroy(new Error('the transfer stalled')))
+  const ended = once(socket, 'end')
+  socket.on('data', (chunk: Buffer) => (said += chunk.toString('latin1')))
+  socket.resume()
+  socket.write(`POST ${target} HTTP/1.1\r\nHost: origin\r\nConnection: close\r\n\r\n`)
+  for (let left = bytes; left > 0; left -= PATTERN.length) {
+    if (!socket.write(PATTERN.subarray(0, Math.min(left, PATTERN.length)))) await once(socket, 'drain')
+  }
+  socket.end()
+  await ended
+  const seconds = (performance.now() - startedMs) / 1000
+  const got = Number(said.trimEnd().split('\n').at(-1))
+  if (got !== bytes) throw new Error(`${way.name}: the origin got ${got} bytes instead of ${bytes}`)
+  return bytes / 1e6 / seconds
 }
 
 export interface FreshResult {

@@ -1,6 +1,6 @@
 // The origin of the benchmarks, in a process of its own: a bare TCP server that speaks just enough HTTP to cost as
 // little CPU as it can. `GET /bytes/N` sends N bytes of a fixed pattern, `GET /echo` what it gets, and `POST /sink` takes all that
-// comes and says ten times a second how much it was; prints its port as one JSON line.
+// comes and says ten times a second, and at its end, how much it was; prints its port as one JSON line.
 import net, { type AddressInfo } from 'node:net'
 import { PATTERN } from './pattern.ts'
 
@@ -15,7 +15,7 @@ const server = net.createServer({ noDelay: true, allowHalfOpen: true }, (socket)
       socket.off('data', onHead)
       socket.write('HTTP/1.1 200 OK\r\n\r\n')
       if (head.startsWith('GET')) socket.pipe(socket)
-      else sink(socket)
+      else sink(socket, head.length - end - 4)
       return
     }
     const bytes = Number(/^GET \/bytes\/(\d+) /.exec(head)?.[1] ?? 0)
@@ -26,10 +26,14 @@ const server = net.createServer({ noDelay: true, allowHalfOpen: true }, (socket)
   socket.on('data', onHead)
 })
 
-function sink(socket: net.Socket): void {
-  let bytes = 0
+/** `bytes` have come with the head. */
+function sink(socket: net.Socket, bytes: number): void {
   socket.on('data', (chunk: Buffer) => (bytes += chunk.length))
   const timer = setInterval(() => socket.write(`${bytes}\n`), 100)
+  socket.on('end', () => {
+    clearInterval(timer)
+    socket.end(`${bytes}\n`)
+  })
   socket.on('close', () => clearInterval(timer))
 }
 

@@ -7,11 +7,13 @@ import { createInterface } from 'node:readline'
 import { initAuthority, issue } from '../src/pki/store.ts'
 import { direct, httpConnect, httpForward, httpsConnect, socks5, type Way } from './clients.ts'
 
-const MAIN = path.join(import.meta.dirname, '../src/main.ts')
+const TREE = path.join(import.meta.dirname, '..')
 const START_TIMEOUT_MS = 20_000
 
 export interface Stack {
   readonly ways: readonly Way[]
+  /** Process ids of the gateway and of the tunnel client. */
+  readonly measured: readonly number[]
   stop(): Promise<void>
 }
 
@@ -25,12 +27,15 @@ export interface StackOptions {
   readonly link?: { readonly roundTripMs: number; readonly megabits: number } | undefined
   /** Of the tunnel client; `auto` where nothing is said. */
   readonly connections?: number
+  /** The checkout whose gateway and client are started; this one where nothing is said. */
+  readonly tree?: string
 }
 
 /** Starts everything on free loopback ports. */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'sightline-bench-'))
   const children: ChildProcess[] = []
+  const main = path.join(options.tree ?? TREE, 'src/main.ts')
   const stop = async (): Promise<void> => {
     await Promise.all(children.map(end))
     await rm(directory, { recursive: true, force: true })
@@ -43,7 +48,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     const origin = { host: '127.0.0.1', port: originReady.port ?? 0 }
     const config = path.join(directory, 'gateway.yaml')
     await writeFile(config, gatewayConfig(origin.port))
-    const gateway = await start(children, [MAIN, 'serve', '--config', config, '--json'])
+    const gatewayAt = children.length
+    const gateway = await start(children, [main, 'serve', '--config', config, '--json'])
     const at = (ready: Ready, name: string): { host: string; port: number } => {
       const address = ready.addresses?.find((entry) => entry.name === name)?.address ?? ''
       return { host: '127.0.0.1', port: Number(address.split(':').at(-1)) }
@@ -62,7 +68,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
           ).port
     const client = await start(children, [
       ...[
-        MAIN,
+        main,
         'connect',
         `wss://localhost:${reached}/tunnel`,
         ...(options.connections === undefined ? [] : ['--connections', String(options.connections)]),
@@ -82,6 +88,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
         httpsConnect(at(gateway, 'https'), origin, authority),
         socks5('tunnel', at(client, 'client'), origin),
       ],
+      measured: [children[gatewayAt], children.at(-1)].map((child) => child?.pid ?? 0),
       stop,
     }
   } catch (thrown) {
