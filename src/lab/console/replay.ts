@@ -1,6 +1,8 @@
 // A replay: the same request through two modes at once, each on a stage of its own, told piece by piece while it passes.
-// Rules: one replay at a time; the last ones are kept for their captures, and no more.
+// Rules: one replay at a time; the last ones are kept for their captures, and no more; and what a replay left behind is
+// collected at its end, since a stage is mostly memory that V8 does not count (TLS contexts, parsers) and would let pile up.
 import { toGatewayError } from '../../errors.ts'
+import { collectGarbage } from '../../gateway/after-rush.ts'
 import type { Observer as GatewayObserver } from '../../gateway/observer.ts'
 import type { Recording } from '../recording.ts'
 import { captureFiles, captureFolder } from '../captures.ts'
@@ -74,6 +76,7 @@ export class Replays {
       const { message, hint = '' } = toGatewayError(thrown, 'self')
       tell({ type: 'failed', replay, detail: message, hint })
     }
+    collectGarbage()
   }
 
   async #pane(replay: number, pane: Pane, choice: Choice, order: Order): Promise<Recording | undefined> {

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SECTIONS, type Section } from '../../../src/lab/console/page/texts/catalogue.ts'
 import { EN } from '../../../src/lab/console/page/texts/en.ts'
+import { UR } from '../../../src/lab/console/page/texts/ur.ts'
 import { gatewayFacts } from '../../../src/lab/console/gateway-facts.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
 import { runConsole, type RunningConsole } from '../../support/console.ts'
@@ -45,6 +46,11 @@ describe.skipIf(NO_CHROMIUM)('the console in a browser (needs chromium)', () => 
         expect(await hiddenToTheRight(open.page)).toBe(0)
       }
       await open.page.locator('a[href="#matrix"]').click()
+      const { recorded } = language === 'en' ? EN : UR
+      // Of the first way and of the second: what was searched, and that nothing was found there.
+      expect(await open.page.locator('.recorded > div .sealed').allInnerTexts()).toEqual(
+        Array<string>(2).fill(recorded.nothing),
+      )
       await open.page.locator('.cell.inferable').first().click()
       await open.page.locator('dialog[open]').waitFor()
       expect(await violations(open.page)).toEqual([])

@@ -11,6 +11,7 @@ import { EvidenceDialog, type Asked } from './evidence.tsx'
 import { ValueIcon } from './icons.tsx'
 import { modeName } from './names.ts'
 import { OrderForm, type Ordering } from './order-form.tsx'
+import { Recorded } from './recorded.tsx'
 import type { ReplayState, State } from './state.ts'
 
 const PANES: readonly Pane[] = ['left', 'right']
@@ -39,7 +40,10 @@ export function Matrix({
           <Legend />
           <Collusion runs={{ left, right }} members={members} setMembers={setMembers} />
           <Table replay={replay} runs={{ left, right }} members={members} open={setAsked} />
-          <Coverage runs={[left, right]} />
+          <div class="cards halves">
+            <Coverage runs={[left, right]} />
+            <Recorded runs={[left, right]} />
+          </div>
         </>
       )}
       {asked !== undefined && replay !== undefined && (

@@ -1,6 +1,6 @@
 // The shape of a catalogue of texts. Rule: numbers go through functions, so that each language forms its own plural.
 import type { CanaryField } from '../../../canary.ts'
-import type { CellValue, CoverageTraffic, Evidence, LabMode, Scheme } from '../../../model.ts'
+import type { CellValue, CoverageTraffic, Evidence, LabMode, RecordSource, Scheme } from '../../../model.ts'
 import type { Information, Observer } from '../../../../policy/exposure.ts'
 import type { OrderProblem } from '../../wire.ts'
 
@@ -108,6 +108,17 @@ export interface Catalogue {
     readonly traffic: Readonly<Record<CoverageTraffic, string>>
     /** What no single measurement says. */
     readonly facts: readonly string[]
+  }
+  /** What the gateway did write down, beside what its operator could read. */
+  readonly recorded: {
+    readonly heading: string
+    readonly noGateway: string
+    readonly searched: (bytes: number) => string
+    readonly nothing: string
+    readonly found: (times: number) => string
+    readonly sources: Readonly<Record<RecordSource, string>>
+    /** Why nothing found does not mean that nothing could be. */
+    readonly but: string
   }
   readonly evidence: {
     readonly close: string

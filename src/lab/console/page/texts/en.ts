@@ -107,7 +107,7 @@ export const EN: Catalogue = {
     failed: 'this did not work; is the console still running?',
   },
   line: {
-    label: 'Where do you look from? Choose an observer',
+    label: 'Where do you look from?',
     open: 'open',
     sealed: 'encrypted',
     nothing: 'nothing yet',
@@ -250,6 +250,24 @@ export const EN: Catalogue = {
       'Sizes and times stay visible to the access network in every mode.',
       'A client certificate tells the operator who you are, more surely than an address.',
     ],
+  },
+  recorded: {
+    heading: 'What the gateway wrote down',
+    noGateway: 'There is no gateway on this way.',
+    searched: (bytes) =>
+      `Looked for you, your name, the site and what you wrote in ${times(bytes, 'byte', 'bytes')} of its log, metrics and answers.`,
+    nothing: 'nothing of it was found',
+    found: (count) => `found ${times(count, 'time', 'times')}:`,
+    sources: {
+      'log-debug': 'log, debug level',
+      'log-info': 'log, info level',
+      'log-warn': 'log, warn level',
+      'log-error': 'log, error level',
+      metrics: 'metrics',
+      admin: "the operator's page",
+      'error-answers': 'answers to refused requests',
+    },
+    but: 'This gateway keeps no record of it. Its operator could: the matrix above says what can be read there.',
   },
   evidence: {
     close: 'Close',
