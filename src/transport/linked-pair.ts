@@ -12,7 +12,8 @@ class LinkedEnd extends Duplex {
   #waiting: (() => void) | undefined
 
   constructor() {
-    super({ allowHalfOpen: true, highWaterMark: 0 })
+    // To write, not 0: node's HTTP server stops reading where what it has to send, also nothing, reaches the mark.
+    super({ allowHalfOpen: true, readableHighWaterMark: 0, writableHighWaterMark: 1 })
   }
 
   override _read(): void {
