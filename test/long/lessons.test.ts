@@ -216,5 +216,36 @@ describe.skipIf(isMissingHere)(
         new RegExp(`^${SEED}, lesson 5: 11 of 11 right$`, 'm'),
       )
     })
+
+    it('lesson 6: the audit says of each way what the page says', async () => {
+      await using student = new Student(folder)
+      const { blocks } = await readLesson('6-audit.md')
+      const [up, plain, others, lookUps, json, sheet] = blocks as string[]
+      expect(blocks).toHaveLength(6)
+      await student.succeed(up ?? '')
+      const link = 'is the link to the proxy encrypted?  '
+      const names = 'are names resolved by the proxy?     '
+      const first = await student.succeed(plain ?? '')
+      expect(first).toMatch(/^this is a plain proxy:/)
+      expect(first).toContain(`${link}no`)
+      const [encrypted = '', tunnel = ''] = (others ?? '').split('\n')
+      const sealed = await student.succeed(encrypted)
+      expect(sealed).toMatch(/the proxy itself reads all of http sites/)
+      expect(sealed).toContain(`${link}yes`)
+      expect(sealed).toContain('its certificate stands')
+      const unknown = await student.succeed(encrypted.replace(' --authority certs/ca.crt', ''))
+      expect(unknown).not.toContain('its certificate stands')
+      expect(await student.succeed(tunnel)).toContain(`${link}no`)
+      const [yours = '', theirs = ''] = (lookUps ?? '').split('\n')
+      expect(await student.succeed(yours)).toContain(`${names}no`)
+      expect(await student.succeed(theirs)).toContain(`${names}yes`)
+      await student.succeed(json ?? '')
+      expect(JSON.parse(await readFile(path.join(student.folder, 'audit.json'), 'utf8'))).toBeTypeOf('object')
+      const [print = '', check = ''] = (sheet ?? '').split('\n')
+      await student.succeed(print)
+      await fillIn(student, 6)
+      const count = LESSONS[6]?.length
+      expect(await student.succeed(check)).toContain(`${SEED}, lesson 6: ${count} of ${count} right`)
+    })
   },
 )
