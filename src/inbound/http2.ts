@@ -154,7 +154,9 @@ export class Http2Inbound {
         stream.additionalHeaders({ [HTTP2_HEADER_STATUS]: statusCode })
     })
     outgoing.on('continue', () => stream.additionalHeaders({ [HTTP2_HEADER_STATUS]: 100 }))
+    let received: http.IncomingMessage | undefined
     outgoing.on('response', (incoming) => {
+      received = incoming
       const answer: http2.OutgoingHttpHeaders = { [HTTP2_HEADER_STATUS]: incoming.statusCode ?? 502 }
       for (const [name, value] of fieldPairs(endToEndFields(incoming.rawHeaders))) {
         const known = answer[name.toLowerCase()]
@@ -167,6 +169,8 @@ export class Http2Inbound {
       incoming.pipe(stream)
     })
     outgoing.on('error', () => {
+      // What comes of the connection behind a whole answer must not cut off what is still to be sent of it.
+      if (received?.complete === true) return
       if (!stream.closed) stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR)
     })
     stream.on('close', () => outgoing.destroy())
