@@ -34,6 +34,9 @@ interface Connection {
   origins: OriginPool | undefined
 }
 
+/** How long a refused client has to read why. */
+const LINGER_MS = 1_000
+
 export class HttpInbound {
   #context: InboundContext
   #mode: HttpMode
@@ -125,6 +128,8 @@ export class HttpInbound {
 
   #clientError(error: NodeJS.ErrnoException, socket: Duplex): void {
     if (error.code === 'ECONNRESET' || socket.destroyed) return void socket.destroy()
+    // What comes behind a refusal is not looked at any more.
+    if (socket.writableEnded) return
     const code: ErrorCode = error.code === 'HPE_HEADER_OVERFLOW' ? 'head-too-large' : 'bad-request'
     this.#end(socket, code)
   }
@@ -139,8 +144,13 @@ export class HttpInbound {
     socket.end(
       `HTTP/1.1 ${ERROR_ANSWERS[code].http} ${http.STATUS_CODES[ERROR_ANSWERS[code].http] ?? 'Refused'}\r\n` +
         `${fields.join('')}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-      () => socket.destroy(),
     )
+    // A close while the client's bytes are unread would be a reset, which can overtake the answer.
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref()
+    socket.once('close', () => clearTimeout(timer))
+    socket.once('end', () => socket.destroy())
+    socket.removeAllListeners('data')
+    socket.resume()
   }
 
   #refused(code: ErrorCode): string {

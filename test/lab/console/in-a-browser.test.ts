@@ -47,6 +47,7 @@ describe.skipIf(NO_CHROMIUM)('the console in a browser (needs chromium)', () => 
       }
       await open.page.locator('a[href="#matrix"]').click()
       const { recorded } = language === 'en' ? EN : UR
+      await open.page.locator('.recorded > div .sealed').nth(1).waitFor()
       // Of the first way and of the second: what was searched, and that nothing was found there.
       expect(await open.page.locator('.recorded > div .sealed').allInnerTexts()).toEqual(
         Array<string>(2).fill(recorded.nothing),
