@@ -283,6 +283,7 @@ export class Gateway {
         const durationMs = ageMs(connection)
         if (durationMs !== undefined) this.#observer.handshaken(mode, durationMs)
       },
+      underWay: (over) => void this.#requests.inFlight.during(() => over),
       refused: (mode, code, reference) => this.#observer.refused({ mode, code, reference }),
     }
   }

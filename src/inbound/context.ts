@@ -33,6 +33,8 @@ export interface InboundContext {
   newReference(): string
   /** A connection has asked for something for the first time, or become a tunnel. */
   handshaken(mode: Mode, connection: Duplex): void
+  /** Something has begun that a drain waits for, until `over` resolves. */
+  underWay(over: Promise<void>): void
   /** Something was refused before it became a request. */
   refused(mode: Mode, code: ErrorCode, reference: string): void
 }

@@ -9,6 +9,7 @@ import { fieldValues } from '../protocol/http/fields.ts'
 import { endsHere } from '../protocol/http/max-forwards.ts'
 import { parseAbsoluteTarget, parseAuthority } from '../protocol/http/target.ts'
 import type { Identity, Mode, ProxyRequest } from '../protocol/request.ts'
+import { closed } from '../transport/closed.ts'
 import { linkedPair } from '../transport/linked-pair.ts'
 import { sourceOf } from '../transport/source.ts'
 import { refusalBody, refusalHeaders, type InboundContext } from './context.ts'
@@ -202,6 +203,7 @@ export class HttpInbound {
     const connection = this.#headArrived(request.socket)
     connection.active += 1
     if (this.#stage !== 'serving') response.shouldKeepAlive = false
+    this.#context.underWay(closed(response))
     response.on('finish', () => {
       connection.active -= 1
       if (connection.active === 0) this.#answered(request.socket)

@@ -9,6 +9,7 @@ import { endToEndFields, fieldPairs } from '../protocol/http/fields.ts'
 import { parseAuthority } from '../protocol/http/target.ts'
 import type { Identity } from '../protocol/request.ts'
 import { abort } from '../transport/abort.ts'
+import { closed } from '../transport/closed.ts'
 import { linkedPair } from '../transport/linked-pair.ts'
 import { setSource, sourceOf } from '../transport/source.ts'
 import { refusalBody, refusalHeaders, type InboundContext } from './context.ts'
@@ -61,7 +62,10 @@ export class Http2Inbound {
       session.on('close', () => this.#sessions.delete(session))
     })
     this.#server.on('sessionError', () => {})
-    this.#server.on('stream', (stream, headers) => void this.#stream(stream, headers))
+    this.#server.on('stream', (stream, headers) => {
+      options.context.underWay(streamOver(stream))
+      void this.#stream(stream, headers)
+    })
   }
 
   /** Serves one TLS connection that negotiated h2. `identity` is what its certificate proved, if anything. */
@@ -177,6 +181,13 @@ export class Http2Inbound {
     if (stream.endAfterHeaders) outgoing.end()
     else stream.pipe(outgoing)
   }
+}
+
+/** Until the stream has closed and, where it was the last of a session that ends, until the client has all of it. */
+async function streamOver(stream: ServerHttp2Stream): Promise<void> {
+  const { session } = stream
+  await closed(stream)
+  if (session?.closed === true && !session.destroyed) await closed(session)
 }
 
 function oneValue(value: string | string[] | undefined): string | undefined {

@@ -11,13 +11,14 @@ import { TokenBucket } from '../policy/token-bucket.ts'
 import { SESSION_HEADER, SUBPROTOCOL, TUNNEL_PATH } from '../protocol/mux/frame.ts'
 import type { MuxStream } from '../protocol/mux/stream.ts'
 import type { BoundAddress, Identity, ProxyRequest } from '../protocol/request.ts'
+import { closed } from '../transport/closed.ts'
 import { StreamSocket } from '../transport/stream-socket.ts'
 import { TunnelConnection, WEBSOCKET_LIMITS } from '../transport/tunnel-connection.ts'
 import { refusalBody, refusalHeaders, type InboundContext } from './context.ts'
 import type { JudgedPeers } from './judged-peers.ts'
 import { tunnelAssociation } from './tunnel-udp.ts'
 
-const OVER_CHECK_MS = 10_000
+const OVER_CHECK_MS = 2_000
 
 /** What one session makes the pipeline do. */
 interface Load {
@@ -47,7 +48,7 @@ export class TunnelInbound {
   #webSockets: WebSocketServer
   #peers = new WeakMap<Duplex, ClientIdentity>()
   #deadlines = new WeakMap<Duplex, NodeJS.Timeout>()
-  #sessions = new Set<TunnelConnection>()
+  #sessions = new Map<TunnelConnection, Duplex>()
   #judged: JudgedPeers
   #stage: 'serving' | 'leaving' | 'draining' = 'serving'
   #overCheck: NodeJS.Timeout | undefined
@@ -103,12 +104,17 @@ export class TunnelInbound {
   /** Another inbound has taken this one's place: sessions are sent there, late ones once they stand. */
   leave(): void {
     if (this.#stage === 'serving') this.#stage = 'leaving'
-    for (const connection of this.#sessions) connection.session.goaway('shutting-down')
-    this.#overCheck = setInterval(() => this.#endOver(), OVER_CHECK_MS).unref()
+    this.#sendElsewhere()
   }
 
+  #sendElsewhere(): void {
+    for (const { session } of this.#sessions.keys()) if (!session.draining) session.goaway('shutting-down')
+    this.#overCheck ??= setInterval(() => this.#endOver(), OVER_CHECK_MS).unref()
+  }
+
+  /** Clients end them themselves, or should. */
   #endOver(): void {
-    for (const connection of this.#sessions) {
+    for (const connection of this.#sessions.keys()) {
       if (connection.session.streamCount === 0) connection.destroy('shutting-down')
     }
   }
@@ -116,14 +122,15 @@ export class TunnelInbound {
   /** Takes no new sessions and no new streams; the streams that are open go on. */
   drain(): void {
     this.#stage = 'draining'
-    for (const connection of this.#sessions) {
-      if (!connection.session.draining) connection.session.goaway('shutting-down')
-    }
+    this.#sendElsewhere()
+    // What the last stream brought is with the client only when that has closed the connection.
+    for (const [{ session }, socket] of this.#sessions)
+      if (session.streamCount > 0) this.#context.underWay(closed(socket))
   }
 
   destroy(): void {
     clearInterval(this.#overCheck)
-    for (const connection of this.#sessions) connection.destroy('shutting-down')
+    for (const connection of this.#sessions.keys()) connection.destroy('shutting-down')
   }
 
   #refused(code: ErrorCode): string {
@@ -166,7 +173,7 @@ export class TunnelInbound {
           },
         },
       )
-      this.#sessions.add(connection)
+      this.#sessions.set(connection, socket)
       if (peer !== undefined) {
         this.#judged.entered(connection, peer, (code) => {
           this.#refused(code)

@@ -25,6 +25,8 @@ const PATIENCE_MS = 1_000
 /** Life is noticed up to a tick late, and so is its end: the last byte is then at most 15 s ago. */
 const DEAD_AFTER_SILENCE_MS = 13_000
 const CLOSE_TIMEOUT_MS = 2_000
+/** For a peer that has yet to read what was sent before the close, and goes on reading it. */
+const LINGER_MS = 30_000
 /** For both ends' WebSockets: what a peer may make them keep. A message that is whole has one fragment. */
 export const WEBSOCKET_LIMITS = {
   maxPayload: MAX_FRAME_BYTES,
@@ -174,9 +176,19 @@ export class TunnelConnection {
     this.session.goaway(code)
     this.#flush()
     this.#webSocket.close(code === 'shutting-down' ? CLOSE_NORMAL : CLOSE_PROTOCOL_ERROR)
-    const socket = this.#socket
-    setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS).unref()
+    this.#webSocket.resume()
+    this.#linger(code === 'shutting-down' ? performance.now() + LINGER_MS : 0)
     this.#end()
+  }
+
+  /** Waits for the peer's own close, which comes behind all that it has still to read. */
+  #linger(untilMs: number): void {
+    const heardBytes = this.#socket.bytesRead
+    setTimeout(() => {
+      const reads = this.#socket.bytesRead !== heardBytes && performance.now() < untilMs
+      if (reads) this.#linger(untilMs)
+      else this.#socket.destroy()
+    }, CLOSE_TIMEOUT_MS).unref()
   }
 
   #receive(data: Buffer, isBinary: boolean): void {
