@@ -77,6 +77,10 @@ export const ERROR_ANSWERS = {
   'upstream-auth-failed':       { http: 502, socks5: 0x01, mux: 57, level: 'error', text: 'the upstream proxy does not accept this gateway\'s credentials' },
   'upstream-untrusted':         { http: 502, socks5: 0x01, mux: 58, level: 'error', text: 'the upstream proxy\'s certificate does not verify' },
   'user-removed':               { http: 403, socks5: 0x02, mux: 80, level: 'info',  text: 'this user has been removed, or has another password now' },
+  'state-unavailable':          { http: 503, socks5: 0x01, mux: 82, level: 'warn',  text: 'what the gateways share cannot be reached' },
+  'state-invalid':              { http: 503, socks5: 0x01, mux: 83, level: 'error', text: 'what the gateways share holds something that cannot be relied on' },
+  'state-auth-failed':          { http: 503, socks5: 0x01, mux: 84, level: 'error', text: 'what the gateways share does not accept this gateway\'s credentials' },
+  'state-untrusted':            { http: 503, socks5: 0x01, mux: 85, level: 'error', text: 'the certificate of what the gateways share does not verify' },
   'internal-error':             { http: 500, socks5: 0x01, mux: 255, level: 'error', text: 'the gateway failed; its log has the reference' },
 } as const satisfies Record<string, ErrorAnswer>
 

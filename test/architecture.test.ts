@@ -17,12 +17,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   config: ['errors'],
   policy: ['errors', 'protocol'],
   transport: BASE,
+  state: [...BASE, 'policy'],
   inbound: [...BASE, 'policy', 'transport'],
   outbound: [...BASE, 'policy', 'transport'],
-  gateway: [...BASE, 'policy', 'transport', 'inbound', 'outbound'],
-  telemetry: [...BASE, 'policy', 'transport', 'inbound', 'outbound', 'gateway'],
-  lab: [...BASE, 'policy', 'transport', 'inbound', 'outbound', 'gateway', 'telemetry'],
-  cli: [...BASE, 'policy', 'transport', 'inbound', 'outbound', 'gateway', 'telemetry', 'lab'],
+  gateway: [...BASE, 'policy', 'state', 'transport', 'inbound', 'outbound'],
+  telemetry: [...BASE, 'policy', 'state', 'transport', 'inbound', 'outbound', 'gateway'],
+  lab: [...BASE, 'policy', 'state', 'transport', 'inbound', 'outbound', 'gateway', 'telemetry'],
+  cli: [...BASE, 'policy', 'state', 'transport', 'inbound', 'outbound', 'gateway', 'telemetry', 'lab'],
   main: ['cli', 'errors'],
 }
 

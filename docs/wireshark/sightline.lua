@@ -80,6 +80,10 @@ local ERRORS = {
   [57] = "upstream-auth-failed",
   [58] = "upstream-untrusted",
   [80] = "user-removed",
+  [82] = "state-unavailable",
+  [83] = "state-invalid",
+  [84] = "state-auth-failed",
+  [85] = "state-untrusted",
   [255] = "internal-error",
 }
 

@@ -14,6 +14,7 @@ import {
 import { readServerCredentials, readTunnelAccess, readUpstreamServers } from '../gateway/credentials.ts'
 import { parseUsers } from '../gateway/users.ts'
 import { parseEgressRules } from '../policy/egress.ts'
+import { checkStateFiles } from '../state/settings.ts'
 import { fail, usage } from './failure.ts'
 import type { CliIo } from './io.ts'
 import { inDays } from './pki-list.ts'
@@ -98,6 +99,7 @@ function checkFiles(config: Config): FileEnd[] {
     ends.push(...inFiles(upstreamEnds(server), { 'upstream-authority': file ?? '' }))
   }
   if (config.admin.token !== undefined) readText(config.admin.token, 'admin.token')
+  if (config.state !== undefined) checkStateFiles(config.state)
   return [...new Map(ends.map((end) => [end.file, end])).values()]
 }
 

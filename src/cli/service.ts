@@ -104,7 +104,7 @@ export async function runService(options: ServiceOptions, io: ServiceIo): Promis
 
   try {
     if (options.admin) {
-      const ready = (): boolean => gateway !== undefined && !gateway.draining
+      const ready = (): boolean => gateway?.ready === true
       const { registry } = metrics
       admin = await Admin.start({ config: config.admin, token: readToken(config), registry, ready })
     }

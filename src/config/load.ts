@@ -106,6 +106,12 @@ function withAbsolutePaths(config: Config, directory: string): Config {
       ]),
     ),
     admin: { ...config.admin, token: optional(config.admin.token) },
+    state: config.state && {
+      ...config.state,
+      secretFile: absolute(config.state.secretFile),
+      passwordFile: optional(config.state.passwordFile),
+      authority: optional(config.state.authority),
+    },
   }
 }
 

@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { isLoopback, parseCidr, parseListenAddress, parsePortRange } from './address.ts'
 import { outboundProblems, outboundSchema, type OutboundSettings, type Problem } from './outbounds.ts'
+import { stateProblems, stateSchema } from './state.ts'
 
 const listen = z
   .string()
@@ -210,6 +211,7 @@ export const configSchema = z
       .prefault({}),
     exposure: z.enum(['first-bytes', 'off']).default('first-bytes'),
     admin: adminSchema.prefault({}),
+    state: stateSchema.optional().describe('What several gateways share'),
     drainDelayMs: z
       .int()
       .min(0)
@@ -245,6 +247,8 @@ export const configSchema = z
         context.addIssue({ code: 'custom', path: ['outbounds', name, ...at], message })
       }
     }
+    for (const { path: at, message } of config.state === undefined ? [] : stateProblems(config.state))
+      context.addIssue({ code: 'custom', path: ['state', ...at], message })
   })
 
 export type Config = z.output<typeof configSchema>

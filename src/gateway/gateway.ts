@@ -27,6 +27,7 @@ import type { GatewayState, Observer } from './observer.ts'
 import { filesOfOutbound, Outbounds } from './outbounds.ts'
 import { Requests } from './requests.ts'
 import { UsersFiles } from './users-files.ts'
+import { Shared } from './shared.ts'
 import type { Users } from './users.ts'
 import { SignIns } from './users-sign-in.ts'
 
@@ -53,6 +54,7 @@ export class Gateway {
   #names: Names
   #outbounds: Outbounds
   #inbounds: Inbounds
+  #shared: Shared
   #users = UsersFiles.read([])
   #signIns = new SignIns()
   #files: FileWatch
@@ -101,9 +103,18 @@ export class Gateway {
       newReference,
       afterRush: this.#afterRush,
     })
+    this.#shared = new Shared({
+      observer,
+      trusts: () => this.#inbounds.trusts,
+      listsChanged: () => {
+        this.#inbounds.judgeAgain()
+        this.#ends.look()
+      },
+    })
     this.#inbounds = new Inbounds({
       modeOf: inboundMode,
       credentials: ({ tls }) => tls && this.#serverCredentials(tls),
+      latest: (trust) => this.#shared.latest(trust),
       host: (inbound, { limits }) => this.#inboundHost(inbound, limits),
     })
   }
@@ -141,6 +152,11 @@ export class Gateway {
 
   get draining(): boolean {
     return this.#state !== 'serving'
+  }
+
+  /** It serves, wants more, and has what its config says it needs for that. */
+  get ready(): boolean {
+    return !this.draining && this.#shared.isReady
   }
 
   /**
@@ -189,6 +205,7 @@ export class Gateway {
     this.#names.destroy()
     this.#files.close()
     this.#ends.close()
+    this.#shared.close()
     this.#afterRush.destroy()
   }
 
@@ -202,18 +219,15 @@ export class Gateway {
     const policies = parseEgressRules(config.egress)
     const looks = lookAtAll(filesOf(config))
     const users = UsersFiles.read(usersFilesOf(config))
-    const outbounds = this.#outbounds.prepare(config)
-    let inbounds
+    const prepared = [this.#outbounds.prepare(config)]
     try {
-      inbounds = await this.#inbounds.prepare(config)
+      // Before a listener of a start: nobody is let in by a list that another replica has a later one of.
+      prepared.push(await this.#shared.prepare(config))
+      prepared.push(await this.#inbounds.prepare(config))
+      if (this.#state === 'draining') throw new GatewayError('shutting-down')
     } catch (thrown) {
-      outbounds.abandon()
+      for (const part of prepared) part.abandon()
       throw thrown
-    }
-    if (this.#state === 'draining') {
-      inbounds.abandon()
-      outbounds.abandon()
-      throw new GatewayError('shutting-down')
     }
     this.#names = this.#newNames(config)
     this.#requests.config = config
@@ -221,8 +235,8 @@ export class Gateway {
     this.#replaceUsers(users)
     this.#admission.reload(config.limits)
     this.#identities.reload(config.limits)
-    outbounds.commit()
-    inbounds.commit()
+    for (const part of prepared) part.commit()
+    if (config.state !== undefined) this.#inbounds.judgeAgain()
     const parts = [...this.#watchedUsers(), ...this.#inbounds.watched, ...this.#outbounds.watched]
     this.#files.watch(parts, config.watchFiles ? looks : undefined)
     this.#ends.look()

@@ -6,6 +6,7 @@ import { parseListenAddress } from '../config/address.ts'
 import type { Config, InboundConfig } from '../config/schema.ts'
 import { INBOUND_LIMITS } from '../inbound/context.ts'
 import { Inbound, type InboundHost } from '../inbound/inbound.ts'
+import type { ClientTrust } from '../pki/judge.ts'
 import type { Mode } from '../protocol/request.ts'
 import type { ServerCredentials } from '../transport/tls-server.ts'
 import { listenerEnds } from './certificate-ends.ts'
@@ -21,6 +22,8 @@ export interface InboundsOptions {
   readonly modeOf: (inbound: InboundConfig, config: Config) => Mode
   /** Errors: `file-unusable`, `pki-invalid`. */
   readonly credentials: (inbound: InboundConfig) => ServerCredentials | undefined
+  /** The same trust with the latest revocation lists that are known. */
+  readonly latest: (trust: ClientTrust) => ClientTrust
 }
 
 /** A reload that has been read and may be put in force, or not. */
@@ -100,7 +103,7 @@ export class Inbounds {
           for (const step of steps) step()
           this.#entries = entries
           for (const entry of unclaimed) this.#retire(entry)
-          for (const entry of this.#retired) this.#judgeAgain(entry)
+          for (const entry of this.#retired) this.#readAgain(entry)
         },
         abandon,
       }
@@ -112,7 +115,20 @@ export class Inbounds {
 
   /** What TLS reads again by itself, of those that are no more too: their connections end with their certificates. */
   get watched(): Watched[] {
-    return this.#all().flatMap(watchedOf)
+    return this.#all().flatMap((inbound) => watchedOf(inbound, this.#options.latest))
+  }
+
+  /** What clients are judged by now. */
+  get trusts(): ClientTrust[] {
+    return this.#all().flatMap(({ credentials }) => credentials?.clientTrust ?? [])
+  }
+
+  /** Later revocation lists than before are known: they hold from now on, for who is here too. */
+  judgeAgain(): void {
+    for (const inbound of this.#all()) {
+      const trust = inbound.credentials?.clientTrust
+      if (trust !== undefined) inbound.reload({ clientTrust: this.#options.latest(trust) })
+    }
   }
 
   /** Goes on accepting, and lets no HTTP connection be kept for another request. */
@@ -145,7 +161,7 @@ export class Inbounds {
   }
 
   /** What lives on of an inbound that is no more ends with its certificate, as everywhere. */
-  #judgeAgain({ inbound }: Entry): void {
+  #readAgain({ inbound }: Entry): void {
     try {
       const credentials = this.#options.credentials(inbound.config)
       if (credentials !== undefined) inbound.reload(credentials)
@@ -168,7 +184,7 @@ function standsAt(inbound: Inbound, { listen, type }: InboundConfig): boolean {
 }
 
 /** A key comes before its certificate, and a list must not wait for either: they are read apart. */
-function watchedOf(inbound: Inbound): Watched[] {
+function watchedOf(inbound: Inbound, latest: InboundsOptions['latest']): Watched[] {
   const { tls } = inbound.config
   if (tls === undefined || inbound.credentials === undefined) return []
   const certificate: Watched = {
@@ -187,7 +203,8 @@ function watchedOf(inbound: Inbound): Watched[] {
     part: 'client-authority',
     files: [tls.clientAuthority, ...(tls.revocationList === undefined ? [] : [tls.revocationList])],
     read: () => {
-      inbound.reload(readClientTrust(tls))
+      const { clientTrust, ...more } = readClientTrust(tls)
+      inbound.reload({ ...more, ...(clientTrust && { clientTrust: latest(clientTrust) }) })
       close()
     },
     failed: () => {

@@ -6,6 +6,7 @@ import type { WatchedPart } from './file-watch.ts'
 import type { DatagramDrop } from '../protocol/association.ts'
 import type { StreamFacts } from '../policy/exposure.ts'
 import type { Identity, Mode } from '../protocol/request.ts'
+import type { StateObserver } from '../state/shared-state.ts'
 
 export type Direction = 'up' | 'down'
 /** To the operator: 'yes' (HTTP, first flights), 'no' (TLS and SSH after their first flight), 'unknown'. */
@@ -33,7 +34,7 @@ export interface StreamEnd {
   readonly durationMs: number
 }
 
-export interface Observer {
+export interface Observer extends StateObserver {
   connectionOpened(mode: Mode): void
   connectionClosed(mode: Mode): void
   sessionOpened(identity: Identity | undefined): void

@@ -4,7 +4,7 @@
 // certificate.
 import { GatewayError } from '../errors.ts'
 import { TunnelConnection } from '../transport/tunnel-connection.ts'
-import { BackOff } from './back-off.ts'
+import { BackOff } from '../policy/back-off.ts'
 import type { TunnelGateway } from './tunnel-carrier.ts'
 import {
   dialTunnel,

@@ -84,6 +84,26 @@ export class ClientTrust {
     )
   }
 
+  /** Each authority by its fingerprint, with its list. */
+  get lists(): ReadonlyArray<{ readonly authority: string; readonly list: RevocationList | undefined }> {
+    return this.#authorities.map(({ fingerprint: authority, list }) => ({ authority, list }))
+  }
+
+  /**
+   * The same authorities, each with what `found` has for it where that is later than its own list and bears its signature:
+   * whoever gives it need not be trusted.
+   */
+  withLater(found: (authority: string) => RevocationList | undefined): ClientTrust {
+    return new ClientTrust(
+      this.#authorities.map((authority) => {
+        const list = found(authority.fingerprint)
+        if (!isLater(list, authority.list) || !list.isSignedBy(authority.publicKey)) return authority
+        return { ...authority, list }
+      }),
+      this.checksRevocation,
+    )
+  }
+
   /** The list that is due first; undefined where there is none to rely on. */
   get firstDue(): Pick<RevocationList, 'thisUpdate' | 'nextUpdate'> | undefined {
     return this.#authorities
@@ -146,6 +166,15 @@ export class ClientTrust {
     if (issuer.list?.serials.has(serial) === true) return 'certificate-revoked'
     return issuer.list && isInDate(issuer.list, now) ? undefined : 'revocation-list-unusable'
   }
+}
+
+/** By their numbers; a list without one is never taken for later, nor replaced. */
+export function isLater(
+  list: RevocationList | undefined,
+  than: RevocationList | undefined,
+): list is RevocationList & { readonly number: number } {
+  if (list?.number === undefined) return false
+  return than === undefined || (than.number !== undefined && list.number > than.number)
 }
 
 function isInDate({ thisUpdate, nextUpdate }: RevocationList, now: Date): boolean {

@@ -14,6 +14,8 @@ export interface RevocationList {
   readonly number: number | undefined
   /** Lower-case hex without leading zeros. */
   readonly serials: ReadonlySet<string>
+  /** The whole of it, as it was read. */
+  readonly der: Uint8Array
   /** Whether this key made the list's signature. */
   isSignedBy(key: KeyObject): boolean
 }
@@ -78,6 +80,7 @@ function decodeRevocationList(der: Uint8Array): RevocationList {
     nextUpdate,
     number: extensionList && numberOf(extensionList),
     serials,
+    der,
     isSignedBy: (key) =>
       key.asymmetricKeyType === keyType && verify(digest, signed.raw, key, bits.subarray(1)),
   }

@@ -91,6 +91,11 @@ export class Log {
         'nobody new is let in: the list is past due or cannot be read; sightline pki crl',
       )
     },
+    sharedState: (up) => {
+      if (up === true) this.#pino.info('shared state up')
+    },
+    sharedStateFailed: (part, code) => this.#pino[ERROR_ANSWERS[code].level]({ part, code }, 'shared state'),
+    sharedStateSynced: () => {},
     stateChanged: (state) => {
       if (state !== 'serving') this.#pino.info(state)
     },
@@ -125,6 +130,9 @@ export function joinObservers(...observers: readonly Observer[]): Observer {
     filesReloaded: call('filesReloaded'),
     certificateEnds: call('certificateEnds'),
     certificateNotice: call('certificateNotice'),
+    sharedState: call('sharedState'),
+    sharedStateFailed: call('sharedStateFailed'),
+    sharedStateSynced: call('sharedStateSynced'),
     stateChanged: call('stateChanged'),
   }
 }

@@ -92,6 +92,18 @@ export class Metrics {
     [],
   )
   #state = this.#gauge('state', '1 for the state that the process is in', ['state'])
+  // Of none of these is there a sample where nothing is shared.
+  #sharedUp = this.#gauge('shared_state_up', '1 while what replicas share can be reached', ['store'])
+  #sharedSynced = this.#gauge(
+    'shared_state_last_sync_timestamp_seconds',
+    'when all that replicas share was last looked at, in seconds since 1970',
+    ['store'],
+  )
+  #sharedErrors = this.#counter(
+    'shared_state_errors_total',
+    'what failed of what replicas share, or was refused, by part and error code',
+    ['part', 'code'],
+  )
   #handshakeSeconds = this.#histogram(
     'handshake_seconds',
     'time from an accepted connection to its first request or its tunnel, TLS included',
@@ -220,6 +232,12 @@ export class Metrics {
       if (outcome === 'ok') this.#reloadTime.set(this.#nowMs() / 1000)
     },
     filesReloaded: (part, outcome) => this.#fileReloads.inc({ part, outcome }),
+    sharedState: (up) => {
+      for (const gauge of up === undefined ? [this.#sharedUp, this.#sharedSynced] : []) gauge.reset()
+      if (up !== undefined) this.#sharedUp.set({ store: 'redis' }, up ? 1 : 0)
+    },
+    sharedStateFailed: (part, code) => this.#sharedErrors.inc({ part, code }),
+    sharedStateSynced: () => this.#sharedSynced.set({ store: 'redis' }, this.#nowMs() / 1000),
     stateChanged: (now) => {
       for (const state of STATES) this.#state.set({ state }, state === now ? 1 : 0)
     },

@@ -4,6 +4,7 @@ import { parseConfig } from '../../src/config/load.ts'
 import { GatewayError } from '../../src/errors.ts'
 
 const HTTP = { type: 'http', listen: '127.0.0.1:0' }
+const STATE = { redis: 'redis://localhost:6379', secretFile: 'secret' }
 const TLS = { certificate: 'a.crt', key: 'a.key' }
 const TUNNEL_OUT = { type: 'tunnel', url: 'wss://localhost:8443/tunnel', authority: 'ca.crt' }
 
@@ -31,6 +32,36 @@ const REFUSALS: ReadonlyArray<readonly [what: string, config: unknown, line: str
     'an unknown key deep inside',
     { inbounds: [HTTP], limits: { conections: 5 } },
     'limits: unknown key "conections"',
+  ],
+  [
+    'a store that is none',
+    { inbounds: [HTTP], state: { ...STATE, redis: 'http://wort@localhost' } },
+    'state.redis: not the address of a Redis or Valkey server; write it as rediss://redis.example:6379, or redis:// without TLS (found "http://…@localhost")',
+  ],
+  [
+    'a database that is no number',
+    { inbounds: [HTTP], state: { ...STATE, redis: 'redis://localhost/main' } },
+    'state.redis: after the host stands the number of a database, or nothing (found "redis://localhost/main")',
+  ],
+  [
+    'a store without a secret',
+    { inbounds: [HTTP], state: { redis: 'redis://localhost' } },
+    'state.secretFile: Invalid input: expected string, received undefined',
+  ],
+  [
+    'two passwords for a store',
+    { inbounds: [HTTP], state: { ...STATE, redis: 'redis://a:wort@localhost', passwordFile: 'p' } },
+    'state.passwordFile: the url holds a password too: give it in one place (found "p")',
+  ],
+  [
+    'an authority for a store without TLS',
+    { inbounds: [HTTP], state: { ...STATE, authority: 'ca.crt' } },
+    'state.authority: authority goes with a server that is reached by TLS: rediss:// (found "ca.crt")',
+  ],
+  [
+    'a user without a password',
+    { inbounds: [HTTP], state: { ...STATE, username: 'sightline' } },
+    'state.username: a user of the access list has a password: give passwordFile beside it (found "sightline")',
   ],
   [
     'an unknown type',

@@ -3,6 +3,7 @@
 import { writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import { eventually } from '../../support/eventually.ts'
+import { freePort } from '../../support/free-port.ts'
 import { start } from '../../support/programs.ts'
 import type { TempDir } from '../../support/temp-dir.ts'
 
@@ -15,15 +16,6 @@ export interface Balancer extends AsyncDisposable {
   readonly ports: Readonly<Record<'http' | 'tunnel', number>>
   /** Resolves once it sends nobody, or somebody, to this server. */
   sees(server: string, status: 'UP' | 'DOWN'): Promise<void>
-}
-
-/** A port of loopback that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = net.createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as net.AddressInfo
-  await new Promise<void>((resolve) => server.close(() => resolve()))
-  return port
 }
 
 export async function startBalancer(dir: TempDir, servers: readonly Server[]): Promise<Balancer> {

@@ -2,9 +2,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { eventually } from '../../support/eventually.ts'
+import { freePort } from '../../support/free-port.ts'
 import { start, succeed } from '../../support/programs.ts'
 import type { TempDir } from '../../support/temp-dir.ts'
-import { freePort } from './balancer.ts'
 
 const RULES = path.join(import.meta.dirname, '../../../config/deploy/prometheus')
 const WEEK_S = 7 * 86_400

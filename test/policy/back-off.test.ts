@@ -1,6 +1,6 @@
 // How long a client waits for its gateway: doubling, jittered, never long at first, and longer when it stays away.
 import { describe, expect, it } from 'vitest'
-import { BackOff } from '../../src/outbound/back-off.ts'
+import { BackOff } from '../../src/policy/back-off.ts'
 
 function waits(backOff: BackOff, times: readonly number[]): number[] {
   return times.map((nowMs) => backOff.next(nowMs))

@@ -1,0 +1,79 @@
+// What a gateway shares with others, where its config says so. Rules: a gateway starts without the store too, a moment
+// later; and a reload that names another store has looked at it before anything is put in force.
+import type { Config } from '../config/schema.ts'
+import type { ClientTrust } from '../pki/judge.ts'
+import { SharedState, type StateObserver } from '../state/shared-state.ts'
+import { readClientTrust } from './credentials.ts'
+import type { Prepared } from './inbounds.ts'
+
+export interface SharedOptions {
+  readonly observer: StateObserver
+  /** What clients are judged by now. */
+  readonly trusts: () => readonly ClientTrust[]
+  /** Later revocation lists than before are known. */
+  readonly listsChanged: () => void
+}
+
+export class Shared {
+  #options: SharedOptions
+  #current: SharedState | undefined
+  /** Of a reload that is not in force yet. */
+  #next: SharedState | undefined
+
+  constructor(options: SharedOptions) {
+    this.#options = options
+  }
+
+  /** False only where the config says that it is not to be used without its store, and that is away. */
+  get isReady(): boolean {
+    return this.#current === undefined || this.#current.up || !this.#current.config.required
+  }
+
+  /** The same trust with the latest revocation lists that are known. */
+  latest(trust: ClientTrust): ClientTrust {
+    return (this.#next ?? this.#current)?.lists.merge(trust) ?? trust
+  }
+
+  /** Errors: `file-unusable`, `config-invalid`, `pki-invalid`; nothing is changed then. */
+  async prepare(config: Config): Promise<Prepared> {
+    const current = this.#current
+    if (config.state === undefined ? current === undefined : current?.isSame(config.state) === true)
+      return { commit: () => {}, abandon: () => {} }
+    if (config.state !== undefined) await this.#open(config, config.state)
+    const next = this.#next
+    return {
+      commit: () => {
+        this.#current = next
+        this.#next = undefined
+        current?.close()
+        if (next === undefined) this.#options.observer.sharedState(undefined)
+      },
+      abandon: () => {
+        this.#next = undefined
+        next?.close()
+      },
+    }
+  }
+
+  close(): void {
+    this.#current?.close()
+    this.#next?.close()
+  }
+
+  async #open(config: Config, state: NonNullable<Config['state']>): Promise<void> {
+    const { observer, trusts, listsChanged } = this.#options
+    const fromFiles = config.inbounds.flatMap(({ tls }) =>
+      tls === undefined ? [] : (readClientTrust(tls).clientTrust ?? []),
+    )
+    const next = SharedState.open({
+      config: state,
+      observer,
+      trusts: () => (this.#next === next ? [...trusts(), ...fromFiles] : trusts()),
+      listsChanged: () => {
+        if (this.#current === next) listsChanged()
+      },
+    })
+    this.#next = next
+    await next.ready()
+  }
+}

@@ -1,0 +1,134 @@
+// What this gateway shares with the others of its kind, through one store. Rules: a look every second heals what a lost
+// message has missed; no client ever waits for the store but who has a password checked; and what is wrong with it is told
+// by part and code, never by whom it was about.
+import { setTimeout as wait } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
+import type { StateConfig } from '../config/state.ts'
+import { toGatewayError, type ErrorCode } from '../errors.ts'
+import type { ClientTrust } from '../pki/judge.ts'
+import { StateLink } from './link.ts'
+import { readSecret } from './settings.ts'
+import { SharedLists } from './shared-lists.ts'
+
+/** A closed set: it stands in the log and in metrics. */
+export type StatePart = 'connection' | 'revocation-lists' | 'sign-ins' | 'quotas'
+
+/** What somebody is told. */
+export interface StateObserver {
+  /** It stands, or not (said at each try that failed, too); undefined where nothing is shared any more. */
+  sharedState(up: boolean | undefined): void
+  /** Something of it failed, or was refused. */
+  sharedStateFailed(part: StatePart, code: ErrorCode): void
+  /** All that is shared is as the store has it. */
+  sharedStateSynced(): void
+}
+
+export interface SharedStateOptions {
+  readonly config: StateConfig
+  readonly observer: StateObserver
+  /** What clients are judged by now. */
+  readonly trusts: () => readonly ClientTrust[]
+  /** Lists are later than before. */
+  readonly listsChanged: () => void
+}
+
+const LOOK_EVERY_MS = 1_000
+
+export class SharedState {
+  readonly lists: SharedLists
+  #options: SharedStateOptions
+  #secret: string
+  #link: StateLink
+  #timer: NodeJS.Timeout | undefined
+  #looking: Promise<void> | undefined
+  #again = false
+  #synced = Promise.withResolvers<void>()
+  #closed = false
+
+  private constructor(options: SharedStateOptions) {
+    const { config, observer, trusts, listsChanged } = options
+    this.#options = options
+    this.#secret = readSecret(config)
+    this.#link = new StateLink(config, {
+      changed: (up, code) => {
+        observer.sharedState(up)
+        if (code !== undefined) observer.sharedStateFailed('connection', code)
+        if (up) this.#look()
+      },
+      called: () => this.#look(),
+    })
+    this.lists = new SharedLists({
+      link: this.#link,
+      prefix: config.prefix,
+      trusts,
+      changed: listsChanged,
+      refused: () => observer.sharedStateFailed('revocation-lists', 'state-invalid'),
+    })
+  }
+
+  /** Begins to connect. Errors: `file-unusable`, `config-invalid`. */
+  static open(options: SharedStateOptions): SharedState {
+    const state = new SharedState(options)
+    state.#link.open()
+    state.#timer = setInterval(() => state.#look(), LOOK_EVERY_MS).unref()
+    return state
+  }
+
+  get up(): boolean {
+    return this.#link.up
+  }
+
+  get config(): StateConfig {
+    return this.#options.config
+  }
+
+  /** Resolves once all has been looked at, or when that takes longer than an answer may. */
+  async ready(): Promise<void> {
+    await Promise.race([this.#synced.promise, wait(this.config.timeoutMs, undefined, { ref: false })])
+  }
+
+  /** Whether `config`, and the secret that it names, are the same. Errors: as at `open`. */
+  isSame(config: StateConfig | undefined): boolean {
+    return (
+      config !== undefined && isDeepStrictEqual(config, this.config) && readSecret(config) === this.#secret
+    )
+  }
+
+  close(): void {
+    this.#closed = true
+    clearInterval(this.#timer)
+    this.#link.close()
+  }
+
+  /** One look at a time; what is asked for meanwhile is one more. */
+  #look(): void {
+    if (this.#looking !== undefined) {
+      this.#again = true
+      return
+    }
+    if (!this.up || this.#closed) return
+    this.#again = false
+    this.#looking = this.#sync().finally(() => {
+      this.#looking = undefined
+      if (this.#again) this.#look()
+    })
+  }
+
+  async #sync(): Promise<void> {
+    const good = await this.#part('revocation-lists', () => this.lists.sync())
+    if (!good || this.#closed) return
+    this.#options.observer.sharedStateSynced()
+    this.#synced.resolve()
+  }
+
+  async #part(part: StatePart, sync: () => Promise<void>): Promise<boolean> {
+    try {
+      await sync()
+      return true
+    } catch (thrown) {
+      if (!this.#closed)
+        this.#options.observer.sharedStateFailed(part, toGatewayError(thrown, 'self', 'state-invalid').code)
+      return false
+    }
+  }
+}

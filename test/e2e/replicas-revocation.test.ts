@@ -1,0 +1,120 @@
+// Two gateways that share a Redis: what one learns is revoked ends at the other too, over TLS and with a user of the access
+// list, with a message or without; and a gateway that starts late lets nobody in whom the others know to be out.
+import { copyFile, readFile, writeFile } from 'node:fs/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { configSchema } from '../../src/config/schema.ts'
+import { Gateway } from '../../src/gateway/gateway.ts'
+import { issue, revoke } from '../../src/pki/store.ts'
+import { Metrics } from '../../src/telemetry/metrics.ts'
+import { samples, sum } from '../support/metrics.ts'
+import { isMissing } from '../support/programs.ts'
+import { startRedis, type Redis } from '../support/redis.ts'
+import { makeAuthority, startReplica, type Replica } from '../support/replicas.ts'
+import { clientConfig } from '../support/stacks.ts'
+import { type TempDir } from '../support/temp-dir.ts'
+import { connectHead } from '../support/through.ts'
+import { startRawOrigin, Wire, type RawOrigin } from '../support/wire.ts'
+
+const TUNNEL = 4
+const PASSWORD = 'wort'
+/** What docs/operating.md says that a gateway needs. */
+const COMMANDS =
+  '+hello +auth +select +ping +subscribe +publish +getrange +set +eval +evalsha +hset +hvals +expire +del'
+
+let authority: TempDir
+let origin: RawOrigin
+beforeAll(async () => {
+  authority = await makeAuthority()
+  for (const name of ['mallory', 'trudy', 'eve'])
+    await issue(authority.path, name, { kind: 'client', hosts: [] })
+  origin = await startRawOrigin()
+})
+afterAll(async () => {
+  await origin[Symbol.asyncDispose]()
+  await authority[Symbol.asyncDispose]()
+})
+
+async function connect(replica: Replica, name: string): Promise<Gateway> {
+  const config = configSchema.parse(clientConfig(authority, replica.port(TUNNEL), name))
+  return Gateway.start({ config, observer: new Metrics('test', { ofProcess: false }).observer })
+}
+
+async function liveStream(client: Gateway): Promise<Wire> {
+  const wire = await Wire.connect(client.addresses[0]?.address.port ?? 0)
+  wire.send(connectHead('127.0.0.1', origin.port))
+  await wire.untilText('\r\n\r\n')
+  expect(wire.text).toMatch(/^HTTP\/1.1 200/)
+  return wire
+}
+
+/** Revokes, and gives the list to this replica alone. */
+async function revokeAt(replica: Replica, name: string): Promise<void> {
+  await revoke(authority.path, name)
+  await copyFile(authority.file('ca.crl'), replica.files.file('ca.crl'))
+}
+
+describe.skipIf(isMissing('redis-server', 'redis-cli'))('two gateways (needs redis-server)', () => {
+  let redis: Redis
+  beforeAll(async () => {
+    redis = await startRedis([
+      ...['--tls-port', 'PORT', '--tls-cert-file', authority.file('gateway.crt')],
+      ...['--tls-key-file', authority.file('gateway.key'), '--tls-ca-cert-file', authority.file('ca.crt')],
+      ...[
+        '--tls-auth-clients',
+        'no',
+        '--user',
+        'default',
+        'off',
+        '--user',
+        'sightline',
+        'on',
+        `>${PASSWORD}`,
+      ],
+      ...['~sightline:*', '&sightline:*', '-@all', ...COMMANDS.split(' ')],
+    ])
+    await writeFile(authority.file('password'), `${PASSWORD}\n`)
+  })
+  afterAll(() => redis?.[Symbol.asyncDispose]())
+
+  const start = (): Promise<Replica> =>
+    startReplica({
+      authority,
+      state: {
+        redis: `rediss://localhost:${redis.port}`,
+        username: 'sightline',
+        passwordFile: authority.file('password'),
+        authority: authority.file('ca.crt'),
+      },
+    })
+
+  it('end the streams of a certificate that one of them learns is revoked; others go on', async () => {
+    await using one = await start()
+    await using other = await start()
+    const clients = [
+      await connect(one, 'mallory'),
+      await connect(other, 'mallory'),
+      await connect(other, 'client'),
+    ]
+    const [here, there, good] = await Promise.all(clients.map(liveStream))
+    await revokeAt(one, 'mallory')
+    expect(await here?.ended()).toBe('reset')
+    expect(await there?.ended()).toBe('reset')
+    expect(good?.ending).toBe(undefined)
+    const text = await other.metrics()
+    expect(sum(text, 'sightline_shared_state_up')).toBe(1)
+    expect(sum(text, 'sightline_shared_state_last_sync_timestamp_seconds')).toBeGreaterThan(1e9)
+    expect(samples(text, 'sightline_shared_state_errors_total')).toEqual([])
+
+    // One that starts now, with files from before.
+    await writeFile(authority.file('old.crl'), await readFile(other.files.file('ca.crl')))
+    await copyFile(authority.file('old.crl'), authority.file('ca.crl'))
+    await using late = await start()
+    await copyFile(one.files.file('ca.crl'), authority.file('ca.crl'))
+    const lateClient = await connect(late, 'mallory')
+    using refused = await Wire.connect(lateClient.addresses[0]?.address.port ?? 0)
+    refused.send(connectHead('127.0.0.1', origin.port))
+    await refused.ended()
+    expect(refused.text).toContain('sightline-error: certificate-revoked')
+    for (const client of [...clients, lateClient]) client.destroy()
+  })
+})

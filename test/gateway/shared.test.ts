@@ -1,0 +1,129 @@
+// A gateway and the store that it shares, where that is away, lies, comes late, or is another after a reload.
+import { readFile, writeFile } from 'node:fs/promises'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { readRevocationLists } from '../../src/pki/revocation-list-reader.ts'
+import { issue, revoke } from '../../src/pki/store.ts'
+import { eventually } from '../support/eventually.ts'
+import { sum } from '../support/metrics.ts'
+import { makeAuthority, startReplica, type Replica } from '../support/replicas.ts'
+import { bulk, emptyStore, startStorePeer, type StorePeer } from '../support/store-peer.ts'
+import type { TempDir } from '../support/temp-dir.ts'
+import { Wire } from '../support/wire.ts'
+
+let authority: TempDir
+/** A later list than that of the files, which revokes mallory. */
+let later: string
+let store: StorePeer
+let held: string
+beforeAll(async () => {
+  authority = await makeAuthority()
+  const before = await readFile(authority.file('ca.crl'))
+  await issue(authority.path, 'mallory', { kind: 'client', hosts: [] })
+  await revoke(authority.path, 'mallory')
+  later = await readFile(authority.file('ca.crl'), 'utf8')
+  await writeFile(authority.file('ca.crl'), before)
+})
+afterAll(() => authority[Symbol.asyncDispose]())
+beforeEach(async () => {
+  held = ''
+  store = await startStorePeer((command, socket) => {
+    if (command[0] === 'GETRANGE') return bulk(held.slice(0, Number(command[3]) + 1))
+    if (command[0] === 'SET') held = command[2] ?? ''
+    return emptyStore(command, socket)
+  })
+})
+afterEach(() => store[Symbol.asyncDispose]())
+
+const start = (required = false): Promise<Replica> =>
+  startReplica({
+    authority,
+    state: { redis: `redis://127.0.0.1:${store.port}`, required, timeoutMs: 300 },
+  })
+const numberOf = (pem: string): number => readRevocationLists(pem)[0]?.number ?? -1
+const errors = async (replica: Replica, code: string): Promise<number> =>
+  sum(await replica.metrics(), 'sightline_shared_state_errors_total', { code })
+
+describe('a gateway with a store', () => {
+  it('has given its list before it is ready', async () => {
+    await using replica = await start()
+    expect(held.split('\n')[0]).toBe(String(numberOf(later) - 1))
+    expect(replica.gateway.ready).toBe(true)
+  })
+
+  it('takes a list of which nobody has told it, and keeps it whatever stands there then', async () => {
+    await using replica = await start()
+    expect(await saidTo(replica, 'mallory')).toMatch(/^HTTP\/1.1 426/)
+    held = `${numberOf(later)}\n${later}`
+    await eventually(async () =>
+      expect(await saidTo(replica, 'mallory')).toContain('error: certificate-revoked'),
+    )
+    // Its own file again, as it was.
+    await writeFile(replica.files.file('ca.crl'), await readFile(authority.file('ca.crl')))
+    await eventually(async () =>
+      expect(sum(await replica.metrics(), 'sightline_file_reloads_total', { outcome: 'ok' })).toBe(1),
+    )
+    expect(await saidTo(replica, 'mallory')).toContain('error: certificate-revoked')
+    held = '999\nnot a list'
+    await eventually(() => expect(held).toBe(`${numberOf(later)}\n${later}`))
+    expect(await saidTo(replica, 'mallory')).toContain('error: certificate-revoked')
+    expect(await saidTo(replica, 'client')).toMatch(/^HTTP\/1.1 426/)
+    expect(await errors(replica, 'state-invalid')).toBe(1)
+  })
+
+  it('starts without it, is ready or not as configured, and has its lists as soon as it is there', async () => {
+    held = `${numberOf(later)}\n${later}`
+    const { answer } = store
+    store.answer = () => '-LOADING Redis is loading the dataset in memory\r\n'
+    await using patient = await start()
+    await using strict = await start(true)
+    expect([patient.gateway.ready, strict.gateway.ready]).toEqual([true, false])
+    expect(await errors(strict, 'state-unavailable')).toBeGreaterThan(0)
+    expect(sum(await strict.metrics(), 'sightline_shared_state_up')).toBe(0)
+    expect(await saidTo(patient, 'mallory')).toMatch(/^HTTP\/1.1 426/)
+    store.answer = answer
+    await eventually(() => expect(strict.gateway.ready).toBe(true))
+    await eventually(async () =>
+      expect(await saidTo(patient, 'mallory')).toContain('error: certificate-revoked'),
+    )
+    expect(sum(await strict.metrics(), 'sightline_shared_state_up')).toBe(1)
+  })
+
+  it('shares another one after a reload, or none, and does not forget what it knows', async () => {
+    held = `${numberOf(later)}\n${later}`
+    await using replica = await start()
+    expect(await saidTo(replica, 'mallory')).toContain('error: certificate-revoked')
+    const given: string[] = []
+    await using other = await startStorePeer((command, socket) => {
+      if (command[0] === 'SET') given.push(command[2] ?? '')
+      return emptyStore(command, socket)
+    })
+    const { state } = replica.config
+    const moved = {
+      ...replica.config,
+      state: state && { ...state, redis: `redis://127.0.0.1:${other.port}` },
+    }
+    await replica.gateway.reload(moved)
+    expect(given[0]).toBe(held)
+    expect(await saidTo(replica, 'mallory')).toContain('error: certificate-revoked')
+    await eventually(() => expect(store.connections).toBe(0))
+
+    await writeFile(replica.files.file('secret'), 'too short')
+    await expect(replica.gateway.reload(moved)).rejects.toMatchObject({ code: 'file-unusable' })
+    expect(other.connections).toBe(1)
+    await replica.gateway.reload({ ...moved, state: undefined })
+    await eventually(() => expect(other.connections).toBe(0))
+    expect(await replica.metrics()).not.toMatch(/^sightline_shared_state_up/m)
+  })
+})
+
+/** The first answer of its tunnel listener to a client with this certificate. */
+async function saidTo(replica: Replica, name: string): Promise<string> {
+  using wire = await Wire.connectTls(replica.port(4), {
+    ca: await readFile(authority.file('ca.crt')),
+    cert: await readFile(authority.file(`${name}.crt`)),
+    key: await readFile(authority.file(`${name}.key`)),
+  })
+  wire.send('GET /tunnel HTTP/1.1\r\nhost: localhost\r\n\r\n')
+  await wire.untilText('\r\n\r\n')
+  return wire.text
+}

@@ -1,0 +1,63 @@
+// Gateways that share a store, in this process: each with files of its own, as on machines of their own. The creator
+// disposes.
+import { copyFile, writeFile } from 'node:fs/promises'
+import { configSchema, type Config, type ConfigInput } from '../../src/config/schema.ts'
+import { Gateway } from '../../src/gateway/gateway.ts'
+import { ensureDevelopmentPki } from '../../src/pki/store.ts'
+import { Metrics } from '../../src/telemetry/metrics.ts'
+import { everyInbound, LOOPBACK_EGRESS } from './stacks.ts'
+import { tempDir, type TempDir } from './temp-dir.ts'
+
+/** What every replica of a test is given: any text of 32 characters. */
+const SECRET = 'a secret of replicas, in a test only'
+
+export interface Replica extends AsyncDisposable {
+  readonly gateway: Gateway
+  readonly config: Config
+  readonly files: TempDir
+  metrics(): Promise<string>
+  port(index: number): number
+}
+
+export interface ReplicaOptions {
+  /** Where the authority is; ca.crl is copied, and the rest too. */
+  readonly authority: TempDir
+  readonly state: Omit<NonNullable<ConfigInput['state']>, 'secretFile'>
+  readonly limits?: ConfigInput['limits']
+  /** Lines of a users file; none by default. */
+  readonly users?: string
+}
+
+/** An authority with the certificates that a stack needs. */
+export async function makeAuthority(): Promise<TempDir> {
+  const authority = await tempDir()
+  await ensureDevelopmentPki(authority.path)
+  return authority
+}
+
+export async function startReplica({ authority, state, limits, users }: ReplicaOptions): Promise<Replica> {
+  const files = await tempDir()
+  for (const name of ['ca.crt', 'ca.crl', 'gateway.crt', 'gateway.key'])
+    await copyFile(authority.file(name), files.file(name))
+  await writeFile(files.file('secret'), `${SECRET}\n`)
+  if (users !== undefined) await writeFile(files.file('users'), users)
+  const metrics = new Metrics('test', { ofProcess: false })
+  const config = configSchema.parse({
+    inbounds: everyInbound(files, users && files.file('users')),
+    egress: LOOPBACK_EGRESS,
+    limits,
+    state: { ...state, secretFile: files.file('secret') },
+  })
+  const gateway = await Gateway.start({ config, observer: metrics.observer })
+  return {
+    gateway,
+    config,
+    files,
+    metrics: () => metrics.registry.metrics(),
+    port: (index) => gateway.addresses[index]?.address.port ?? 0,
+    [Symbol.asyncDispose]: async () => {
+      gateway.destroy()
+      await files[Symbol.asyncDispose]()
+    },
+  }
+}
