@@ -56,7 +56,7 @@ export class Gateway {
   #inbounds: Inbounds
   #shared: Shared
   #users = UsersFiles.read([])
-  #signIns = new SignIns()
+  #signIns = new SignIns(undefined, () => this.#shared.signIns)
   #files: FileWatch
   #ends: EndReport
   #admission: Admission

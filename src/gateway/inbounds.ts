@@ -82,7 +82,7 @@ export class Inbounds {
     try {
       const entries: Entry[] = []
       for (const [index, { inbound: wanted, settings }] of places.entries()) {
-        const credentials = this.#options.credentials(wanted)
+        const credentials = this.#credentialsOf(wanted)
         const known = old.get(index)
         if (known !== undefined && isDeepStrictEqual(known.settings, settings)) {
           if (credentials !== undefined) steps.push(() => known.inbound.reload(credentials))
@@ -163,11 +163,17 @@ export class Inbounds {
   /** What lives on of an inbound that is no more ends with its certificate, as everywhere. */
   #readAgain({ inbound }: Entry): void {
     try {
-      const credentials = this.#options.credentials(inbound.config)
+      const credentials = this.#credentialsOf(inbound.config)
       if (credentials !== undefined) inbound.reload(credentials)
     } catch {
       // Its files may be gone with it: then it goes on with what it has.
     }
+  }
+
+  #credentialsOf(inbound: InboundConfig): ServerCredentials | undefined {
+    const credentials = this.#options.credentials(inbound)
+    if (credentials?.clientTrust === undefined) return credentials
+    return { ...credentials, clientTrust: this.#options.latest(credentials.clientTrust) }
   }
 
   #settingsOf(inbound: InboundConfig, config: Config): unknown {

@@ -2,6 +2,7 @@
 // later; and a reload that names another store has looked at it before anything is put in force.
 import type { Config } from '../config/schema.ts'
 import type { ClientTrust } from '../pki/judge.ts'
+import type { SharedSignIns } from '../state/shared-sign-ins.ts'
 import { SharedState, type StateObserver } from '../state/shared-state.ts'
 import { readClientTrust } from './credentials.ts'
 import type { Prepared } from './inbounds.ts'
@@ -32,6 +33,11 @@ export class Shared {
   /** The same trust with the latest revocation lists that are known. */
   latest(trust: ClientTrust): ClientTrust {
     return (this.#next ?? this.#current)?.lists.merge(trust) ?? trust
+  }
+
+  /** What failed sign-ins cost anywhere; undefined where nothing is shared. */
+  get signIns(): SharedSignIns | undefined {
+    return this.#current?.signIns
   }
 
   /** Errors: `file-unusable`, `config-invalid`, `pki-invalid`; nothing is changed then. */

@@ -7,16 +7,24 @@ import { GatewayError } from '../errors.ts'
 import { FailureDelay } from '../policy/failure-delay.ts'
 import { sourceKey } from '../policy/limits.ts'
 import type { Identity } from '../protocol/request.ts'
+import type { DelaySteps, SharedSignIns } from '../state/shared-sign-ins.ts'
 import type { Users } from './users.ts'
 
-const FORGET_MS = 10 * 60_000
-const ENTRIES = 10_000
-const STEPS = { firstMs: 250, longestMs: 4_000, forgetMs: FORGET_MS, entries: ENTRIES } as const
+const STEPS = { firstMs: 250, longestMs: 4_000, forgetMs: 10 * 60_000, entries: 10_000 } as const
 /** Many users share one source behind a NAT: a few that mistype must not slow the others. */
 const FREE_FAILURES_OF_SOURCE = 10
 /** Who would have to wait longer is told to come again instead. */
 const LONGEST_WAIT_MS = 8_000
 const ATTEMPTS_PER_SOURCE = 32
+/** For what all replicas count together. */
+const SHARED_STEPS: DelaySteps = {
+  ...STEPS,
+  freeFailures: { ofSource: FREE_FAILURES_OF_SOURCE, ofPair: 0 },
+  mostMs: LONGEST_WAIT_MS,
+}
+
+/** What failed at other replicas. */
+export type SharedDelays = Pick<SharedSignIns, 'reserve' | 'failed' | 'succeeded'>
 
 export interface SignInClock {
   readonly nowMs: () => number
@@ -43,9 +51,12 @@ export class SignIns {
   #attempts = new Map<string, Promise<boolean>>()
   #attemptsOf = new Map<string, number>()
   #key = randomBytes(32)
+  #shared: () => SharedDelays | undefined
 
-  constructor(clock: SignInClock = CLOCK) {
+  /** `shared`: what other replicas count, where there are any; asked beside what is counted here. */
+  constructor(clock: SignInClock = CLOCK, shared: () => SharedDelays | undefined = () => undefined) {
     this.#clock = clock
+    this.#shared = shared
   }
 
   /**
@@ -69,16 +80,23 @@ export class SignIns {
   async #attempt(users: Users, name: string, password: string, source: string): Promise<boolean> {
     // Hashed, so that a name is as short as any other and is not kept.
     const pair = createHmac('sha256', this.#key).update(`${source} ${name}`).digest('base64')
-    const waitMs = this.#reserve(source, pair)
+    const ownMs = this.#reserve(source, pair)
     const others = this.#attemptsOf.get(source) ?? 0
     this.#attemptsOf.set(source, others + 1)
     try {
+      const shared = this.#shared()
+      const sharedMs = shared === undefined ? 0 : await shared.reserve(source, name, SHARED_STEPS)
+      if (sharedMs > LONGEST_WAIT_MS) throw new GatewayError('rate-limited', { side: 'client' })
+      const waitMs = Math.max(ownMs, sharedMs)
       if (waitMs > 0) await this.#clock.wait(waitMs)
       const isRight = await users.check(name, password)
-      if (isRight) this.#ofPair.succeeded(pair)
-      else {
+      if (isRight) {
+        this.#ofPair.succeeded(pair)
+        if (shared !== undefined) await shared.succeeded(source, name)
+      } else {
         this.#ofPair.failed(pair, this.#clock.nowMs())
         this.#ofSource.failed(source, this.#clock.nowMs())
+        if (shared !== undefined) await shared.failed(source, name, SHARED_STEPS)
       }
       return isRight
     } finally {

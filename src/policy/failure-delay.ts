@@ -48,7 +48,9 @@ export class FailureDelay {
   /** A try begins at `startMs`, now or later: the next one waits from then on, as though this one had failed. */
   reserve(key: string, startMs: number): void {
     const entry = this.#entries.get(key)
-    if (entry !== undefined) entry.readyMs = Math.max(entry.readyMs, startMs + this.#delayMs(entry.failures))
+    const delayMs = entry === undefined ? 0 : this.#delayMs(entry.failures)
+    // Free failures cost nobody at this key anything, not even the wait of another one's turn.
+    if (entry !== undefined && delayMs > 0) entry.readyMs = Math.max(entry.readyMs, startMs + delayMs)
   }
 
   failed(key: string, nowMs: number): void {

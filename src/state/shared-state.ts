@@ -9,6 +9,7 @@ import type { ClientTrust } from '../pki/judge.ts'
 import { StateLink } from './link.ts'
 import { readSecret } from './settings.ts'
 import { SharedLists } from './shared-lists.ts'
+import { SharedSignIns } from './shared-sign-ins.ts'
 
 /** A closed set: it stands in the log and in metrics. */
 export type StatePart = 'connection' | 'revocation-lists' | 'sign-ins' | 'quotas'
@@ -36,6 +37,7 @@ const LOOK_EVERY_MS = 1_000
 
 export class SharedState {
   readonly lists: SharedLists
+  readonly signIns: SharedSignIns
   #options: SharedStateOptions
   #secret: string
   #link: StateLink
@@ -63,6 +65,12 @@ export class SharedState {
       trusts,
       changed: listsChanged,
       refused: () => observer.sharedStateFailed('revocation-lists', 'state-invalid'),
+    })
+    this.signIns = new SharedSignIns({
+      link: this.#link,
+      prefix: config.prefix,
+      secret: this.#secret,
+      failed: (code) => observer.sharedStateFailed('sign-ins', code),
     })
   }
 

@@ -1,11 +1,12 @@
 // A gateway and the store that it shares, where that is away, lies, comes late, or is another after a reload.
 import { readFile, writeFile } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { hashPassword } from '../../src/gateway/users.ts'
 import { readRevocationLists } from '../../src/pki/revocation-list-reader.ts'
 import { issue, revoke } from '../../src/pki/store.ts'
 import { eventually } from '../support/eventually.ts'
 import { sum } from '../support/metrics.ts'
-import { makeAuthority, startReplica, type Replica } from '../support/replicas.ts'
+import { makeAuthority, startReplica, statusFor, type Replica } from '../support/replicas.ts'
 import { bulk, emptyStore, startStorePeer, type StorePeer } from '../support/store-peer.ts'
 import type { TempDir } from '../support/temp-dir.ts'
 import { Wire } from '../support/wire.ts'
@@ -113,6 +114,35 @@ describe('a gateway with a store', () => {
     await replica.gateway.reload({ ...moved, state: undefined })
     await eventually(() => expect(other.connections).toBe(0))
     expect(await replica.metrics()).not.toMatch(/^sightline_shared_state_up/m)
+  })
+})
+
+describe('a sign-in at a gateway with a store', () => {
+  it('is counted there by what nobody can read, and waits or is turned away for what was counted elsewhere', async () => {
+    const users = `alice:${await hashPassword('correct')}\n`
+    await using replica = await startReplica({
+      authority,
+      users,
+      state: { redis: `redis://127.0.0.1:${store.port}`, timeoutMs: 10_000 },
+    })
+    const { answer } = store
+    let waitMs = 0
+    store.answer = (command, socket) => (command[0] === 'EVAL' ? `:${waitMs}\r\n` : answer(command, socket))
+    expect(await statusFor(replica, 'alice:wrong')).toBe('407')
+    waitMs = 9_000
+    expect(await statusFor(replica, 'alice:correct')).toBe('429')
+    const evaluated = store.commands.filter(([name]) => name === 'EVAL')
+    expect(evaluated).toHaveLength(3)
+    expect(JSON.stringify(store.commands)).not.toMatch(/alice|127\.0\.0\.1|wrong|correct/)
+    // What it was not given, it cannot answer; here goes on.
+    store.answer = (command, socket) => (command[0] === 'EVAL' ? '-NOPERM no\r\n' : answer(command, socket))
+    expect(await statusFor(replica, 'alice:correct')).toBe('403')
+    expect(
+      sum(await replica.metrics(), 'sightline_shared_state_errors_total', {
+        part: 'sign-ins',
+        code: 'state-auth-failed',
+      }),
+    ).toBe(1)
   })
 })
 

@@ -1,7 +1,7 @@
 // Who may have a password checked, and when: what is remembered, what comes together, and what failures cost whom.
 import { beforeAll, describe, expect, it } from 'vitest'
 import { GatewayError } from '../../src/errors.ts'
-import { SignIns, type SignInClock } from '../../src/gateway/users-sign-in.ts'
+import { SignIns, type SharedDelays, type SignInClock } from '../../src/gateway/users-sign-in.ts'
 import { hashPassword, parseUsers, Users } from '../../src/gateway/users.ts'
 
 const HOME = '192.0.2.1'
@@ -118,6 +118,19 @@ describe('a failure', () => {
     expect(clock.waits).toEqual([])
   })
 
+  it('costs another name at this source nothing while the turn of the first is awaited', async () => {
+    const [clock, users] = [new StillClock(), new CheckedUsers(`bob:${await hashPassword('his')}`)]
+    const signIns = new SignIns(clock)
+    await signIns.authenticate(users, WRONG)
+    const attempt = signIns.authenticate(users, RIGHT)
+    expect(clock.waits).toHaveLength(1)
+    expect(await outcome(signIns.authenticate(users, { name: 'bob', password: 'his', address: HOME }))).toBe(
+      'right',
+    )
+    clock.pass()
+    expect(await outcome(attempt)).toBe('right')
+  })
+
   it('costs nothing where the right password is remembered, and is forgiven by it', async () => {
     const [clock, users] = [new StillClock(), new CheckedUsers()]
     const signIns = new SignIns(clock)
@@ -174,5 +187,56 @@ describe('a failure', () => {
     const elsewhere = outcome(signIns.authenticate(users, { ...RIGHT, address: AWAY }))
     expect((await Promise.all(tries)).filter((one) => one === 'rate-limited').length).toBe(8)
     expect([await elsewhere, users.checks]).toEqual(['right', 33])
+  })
+})
+
+describe('what failed at other replicas', () => {
+  /** Says this to every try, and keeps what it was told. */
+  const others = (waitMs: number): { readonly told: string[]; readonly shared: () => SharedDelays } => {
+    const told: string[] = []
+    const tell =
+      (what: string) =>
+      (source: string, name: string): Promise<void> => {
+        told.push(`${what} ${source} ${name}`)
+        return Promise.resolve()
+      }
+    const shared = {
+      reserve: () => Promise.resolve(waitMs),
+      failed: tell('failed'),
+      succeeded: tell('succeeded'),
+    }
+    return { told, shared: () => shared }
+  }
+  const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+  it('makes a try wait, and what fails or is right here is told there', async () => {
+    const [clock, users, { told, shared }] = [new StillClock(), new CheckedUsers(), others(3_000)]
+    const signIns = new SignIns(clock, shared)
+    for (const [credentials, expected] of [
+      [WRONG, 'wrong'],
+      [RIGHT, 'right'],
+    ] as const) {
+      const attempt = signIns.authenticate(users, credentials)
+      await settled()
+      expect(clock.pass()).toBe(3_000)
+      expect(await outcome(attempt)).toBe(expected)
+    }
+    expect(told).toEqual([`failed ${HOME} alice`, `succeeded ${HOME} alice`])
+    expect(await outcome(signIns.authenticate(users, RIGHT))).toBe('right')
+    expect(clock.waits).toEqual([])
+  })
+
+  it('is no reason to wait for less than what failed here, nor for longer than anybody does', async () => {
+    const [clock, users] = [new StillClock(), new CheckedUsers()]
+    const signIns = new SignIns(clock, others(0).shared)
+    expect(await outcome(signIns.authenticate(users, WRONG))).toBe('wrong')
+    const attempt = signIns.authenticate(users, { ...WRONG, password: 'more' })
+    await settled()
+    expect(clock.pass()).toBe(250)
+    await attempt
+    const elsewhere = new SignIns(clock, others(8_001).shared)
+    const before = users.checks
+    expect(await outcome(elsewhere.authenticate(users, RIGHT))).toBe('rate-limited')
+    expect(users.checks).toBe(before)
   })
 })

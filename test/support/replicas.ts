@@ -7,6 +7,7 @@ import { ensureDevelopmentPki } from '../../src/pki/store.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { everyInbound, LOOPBACK_EGRESS } from './stacks.ts'
 import { tempDir, type TempDir } from './temp-dir.ts'
+import { Wire } from './wire.ts'
 
 /** What every replica of a test is given: any text of 32 characters. */
 const SECRET = 'a secret of replicas, in a test only'
@@ -60,4 +61,13 @@ export async function startReplica({ authority, state, limits, users }: ReplicaO
       await files[Symbol.asyncDispose]()
     },
   }
+}
+
+/** Of the http listener's answer to a request for where nobody may go. */
+export async function statusFor(replica: Replica, credentials: string): Promise<string> {
+  using wire = await Wire.connect(replica.port(0))
+  const basic = Buffer.from(credentials).toString('base64')
+  wire.send(`GET http://10.0.0.1/ HTTP/1.1\r\nhost: x\r\nproxy-authorization: Basic ${basic}\r\n\r\n`)
+  await wire.untilText('\r\n\r\n')
+  return wire.text.split(' ')[1] ?? ''
 }

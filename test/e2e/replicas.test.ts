@@ -1,15 +1,16 @@
-// Two gateways that share a Redis: what one learns is revoked ends at the other too, over TLS and with a user of the access
+// Two gateways that share a Redis: failed sign-ins count together, and what one learns is revoked ends at the other too, over TLS and with a user of the access
 // list, with a message or without; and a gateway that starts late lets nobody in whom the others know to be out.
 import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { configSchema } from '../../src/config/schema.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
+import { hashPassword } from '../../src/gateway/users.ts'
 import { issue, revoke } from '../../src/pki/store.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { samples, sum } from '../support/metrics.ts'
 import { isMissing } from '../support/programs.ts'
 import { startRedis, type Redis } from '../support/redis.ts'
-import { makeAuthority, startReplica, type Replica } from '../support/replicas.ts'
+import { makeAuthority, startReplica, statusFor, type Replica } from '../support/replicas.ts'
 import { clientConfig } from '../support/stacks.ts'
 import { type TempDir } from '../support/temp-dir.ts'
 import { connectHead } from '../support/through.ts'
@@ -19,7 +20,7 @@ const TUNNEL = 4
 const PASSWORD = 'wort'
 /** What docs/operating.md says that a gateway needs. */
 const COMMANDS =
-  '+hello +auth +select +ping +subscribe +publish +getrange +set +eval +evalsha +hset +hvals +expire +del'
+  '+hello +auth +select +ping +subscribe +publish +getrange +set +del +eval +hmget +hset +hget +hincrby +pexpire +time'
 
 let authority: TempDir
 let origin: RawOrigin
@@ -76,9 +77,10 @@ describe.skipIf(isMissing('redis-server', 'redis-cli'))('two gateways (needs red
   })
   afterAll(() => redis?.[Symbol.asyncDispose]())
 
-  const start = (): Promise<Replica> =>
+  const start = (users?: string): Promise<Replica> =>
     startReplica({
       authority,
+      ...(users !== undefined && { users }),
       state: {
         redis: `rediss://localhost:${redis.port}`,
         username: 'sightline',
@@ -116,5 +118,15 @@ describe.skipIf(isMissing('redis-server', 'redis-cli'))('two gateways (needs red
     await refused.ended()
     expect(refused.text).toContain('sightline-error: certificate-revoked')
     for (const client of [...clients, lateClient]) client.destroy()
+  })
+
+  it('count failed sign-ins together, with no more access than docs/operating.md gives', async () => {
+    const users = `alice:${await hashPassword('correct')}\n`
+    await using one = await start(users)
+    await using other = await start(users)
+    expect(await statusFor(one, 'alice:wrong')).toBe('407')
+    expect(await statusFor(other, 'alice:correct')).toBe('403')
+    for (const replica of [one, other])
+      expect(samples(await replica.metrics(), 'sightline_shared_state_errors_total')).toEqual([])
   })
 })
