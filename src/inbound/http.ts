@@ -10,6 +10,7 @@ import { endsHere } from '../protocol/http/max-forwards.ts'
 import { parseAbsoluteTarget, parseAuthority } from '../protocol/http/target.ts'
 import type { Identity, Mode, ProxyRequest } from '../protocol/request.ts'
 import { closed } from '../transport/closed.ts'
+import { spreadMs } from '../transport/deadline.ts'
 import { linkedPair } from '../transport/linked-pair.ts'
 import { sourceOf } from '../transport/source.ts'
 import { refusalBody, refusalHeaders, type InboundContext } from './context.ts'
@@ -35,6 +36,8 @@ interface Connection {
   origins: OriginPool | undefined
 }
 
+/** Why a request is given up. Without a reason Node makes an exception with a stack for each. */
+const GONE = 'the client has gone'
 /** How long a refused client has to read why. */
 const LINGER_MS = 1_000
 
@@ -82,7 +85,7 @@ export class HttpInbound {
     socket.on('close', () => {
       clearTimeout(connection.deadline)
       this.#idle.delete(socket)
-      connection.gone.abort()
+      connection.gone.abort(GONE)
       connection.origins?.close()
       if (connection.origins !== undefined) this.#origins.delete(connection.origins)
     })
@@ -108,7 +111,7 @@ export class HttpInbound {
     const connection = this.#connections.get(socket)
     if (connection === undefined) return
     clearTimeout(connection.deadline)
-    connection.deadline = setTimeout(() => this.#end(socket, 'handshake-timeout'), withinMs).unref()
+    connection.deadline = setTimeout(() => this.#end(socket, 'handshake-timeout'), spreadMs(withinMs)).unref()
   }
 
   #answered(socket: Duplex): void {
@@ -215,7 +218,7 @@ export class HttpInbound {
       const identity = await this.#authorize(request, connection)
       if (endsHere(request.method ?? 'GET', request.rawHeaders)) return this.#endHere(request, response)
       const gone = new AbortController()
-      response.on('close', () => gone.abort())
+      response.on('close', () => gone.abort(GONE))
       const asked = {
         ...this.#request(request, connection, target.destination, identity),
         signal: gone.signal,

@@ -7,6 +7,7 @@ import type { AssociationRequest } from '../protocol/association.ts'
 import type { BoundAddress, Identity, ProxyRequest } from '../protocol/request.ts'
 import { SocksHandshake, type SocksEvent } from '../protocol/socks/handshake.ts'
 import { encodeSocks4Reply, encodeSocks5Reply, socksRefusal } from '../protocol/socks/reply.ts'
+import { spreadMs } from '../transport/deadline.ts'
 import { sourceOf } from '../transport/source.ts'
 import type { InboundContext } from './context.ts'
 import { openSocksRelay } from './socks-udp.ts'
@@ -40,7 +41,10 @@ class SocksConnection {
     this.#context = context
     this.#mode = mode
     this.#handshake = new SocksHandshake({ auth: context.requiresPassword ? 'password' : 'none' })
-    this.#deadline = setTimeout(() => this.#fail('handshake-timeout'), context.limits.handshakeMs).unref()
+    this.#deadline = setTimeout(
+      () => this.#fail('handshake-timeout'),
+      spreadMs(context.limits.handshakeMs),
+    ).unref()
   }
 
   start(): void {

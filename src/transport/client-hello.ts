@@ -2,6 +2,7 @@
 // for a handshake is many times what a socket costs, and who never says hello must not have it. Rules: it has a
 // deadline, what was read is put back, and what is no handshake record is passed on at once, for OpenSSL to refuse.
 import type { Socket } from 'node:net'
+import { spreadMs } from './deadline.ts'
 
 const HANDSHAKE = 22
 const RECORD_HEADER_BYTES = 5
@@ -37,7 +38,7 @@ export function awaitClientHello(socket: Socket, withinMs: number, answer: Hello
       answer.whole()
     })
   }
-  const timer = setTimeout(() => finish(answer.late), withinMs).unref()
+  const timer = setTimeout(() => finish(answer.late), spreadMs(withinMs)).unref()
   socket.on('data', onData)
   socket.on('end', onGone)
   socket.on('close', onGone)

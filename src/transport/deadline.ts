@@ -9,6 +9,14 @@ export interface Watched {
 }
 
 const SWEEP_MS = 1_000
+const SPREAD = 16
+let spread = 0
+
+/** `ms` or up to a twentieth more, in turn: what thousands began in one moment does not end in one. */
+export function spreadMs(ms: number): number {
+  spread = (spread + 1) % SPREAD
+  return ms + Math.floor((ms * spread) / (20 * SPREAD))
+}
 
 /** Ends what has been still for too long, to the second. The timer stops when nothing is watched. */
 export class IdleSweep {

@@ -2,32 +2,45 @@
 // and a flood of handshakes that stop half-way, all at once, against a gateway that is a process of its own. A normal
 // client's requests must keep succeeding, its p99 under 5 times its idle value; memory stays under 400 MiB and a minute
 // later is back within 30 MiB of its start. Run by hand: npx vitest run --config test/long/vitest.config.ts greedy
-import net from 'node:net'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
 import { setTimeout as wait } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { ensureDevelopmentPki } from '../../src/pki/store.ts'
 import { serve, type SightlineProcess } from '../support/gateway-process.ts'
+import { start } from '../support/programs.ts'
 import { startOrigin } from '../support/origin.ts'
 import { everyInbound, LOOPBACK_EGRESS } from '../support/stacks.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { connectHead } from '../support/through.ts'
 import { Wire } from '../support/wire.ts'
+import type { AttackPorts } from './greedy/attack.ts'
 
-const PEERS = 2_000
 const REQUESTS = 400
-const DRIP_MS = 5_000
 const ATTACK_MS = 30_000
 const PEAK_MIB = 400
 const LEFT_MIB = 30
 
-/** A peer whose answers nobody looks at, except where it is told not to read them. */
-function peer(port: number, first: string | Uint8Array, reads = true): net.Socket {
-  const socket = net.connect({ host: '127.0.0.1', port, allowHalfOpen: false })
-  socket.on('error', () => {})
-  socket.write(first)
-  if (reads) socket.resume()
-  else socket.pause()
-  return socket
+/** What the image sets for the process: `env` before it, with the Dockerfile's own words. */
+async function asInTheImage(): Promise<string[]> {
+  const dockerfile = await readFile(new URL('../../Dockerfile', import.meta.url), 'utf8')
+  const words = [...dockerfile.matchAll(/^ENV (.*)$/gm)].flatMap(([, line = '']) => line.split(' '))
+  const memory = words.filter((word) => /^(LD_PRELOAD|MALLOC_CONF|NODE_OPTIONS)=/.test(word))
+  expect(memory).toHaveLength(3)
+  return ['env', ...memory.map((word) => word.replace('/usr/lib/', ''))]
+}
+
+async function startAttack(ports: AttackPorts): Promise<ChildProcess> {
+  const attack = start(process.execPath, [
+    fileURLToPath(new URL('greedy/attack.ts', import.meta.url)),
+    JSON.stringify(ports),
+  ])
+  attack.stderr?.pipe(process.stderr)
+  await once(attack.stdout as Readable, 'data')
+  return attack
 }
 
 /** One whole request through CONNECT; gives its milliseconds. */
@@ -53,57 +66,31 @@ async function p99(gateway: SightlineProcess, origin: number, count: number): Pr
 it('leave a normal client its requests, and the memory as it was', async () => {
   await using directory = await tempDir()
   await ensureDevelopmentPki(directory.path)
-  await using gateway = await serve(directory.file('gateway.json'), {
-    inbounds: everyInbound(directory),
-    egress: LOOPBACK_EGRESS,
-    log: { level: 'silent' },
-  })
+  await using gateway = await serve(
+    directory.file('gateway.json'),
+    {
+      inbounds: everyInbound(directory),
+      egress: LOOPBACK_EGRESS,
+      log: { level: 'silent' },
+    },
+    await asInTheImage(),
+  )
+  expect(await readFile(`/proc/${gateway.pid}/maps`, 'utf8')).toContain('libjemalloc')
   const origin = await startOrigin()
-  const peers = new Set<net.Socket>()
-  const add = (socket: net.Socket): void => {
-    peers.add(socket)
-    socket.on('close', () => peers.delete(socket))
-  }
-  const attack = { goesOn: true }
-  const timers: NodeJS.Timeout[] = []
+  let attack: ChildProcess | undefined
   try {
     await p99(gateway, origin.port, REQUESTS)
     const startMiB = await gateway.memoryMiB()
     const idleMs = await p99(gateway, origin.port, REQUESTS)
-
-    const dripping = new Set<net.Socket>()
-    const drip = (): void => {
-      for (const socket of dripping) if (socket.writable) socket.write('x')
-      // Those that were sent away come back: the attack goes on.
-      while (attack.goesOn && dripping.size < PEERS) {
-        const socket = peer(gateway.port('http'), 'GET http://127.0.0.1/ HTTP/1.1\r\nX: ')
-        dripping.add(socket)
-        socket.on('close', () => dripping.delete(socket))
-        add(socket)
-      }
-    }
-    const flood = (): void => {
-      for (let index = 0; index < 20; index += 1) {
-        add(peer(gateway.port(index % 2 === 0 ? 'tunnel' : 'https'), Buffer.from('160301020001', 'hex')))
-      }
-      for (let index = 0; index < 2; index += 1) {
-        add(peer(gateway.port('http'), `GET http://127.0.0.1/ HTTP/1.1\r\nX: ${'y'.repeat(200_000)}`))
-      }
-    }
-    drip()
-    for (let index = 0; index < PEERS; index += 1) {
-      const much = `GET http://127.0.0.1:${origin.port}/bytes/100000000 HTTP/1.1\r\nHost: x\r\n\r\n`
-      add(peer(gateway.port('http'), much, false))
-      if (index % 100 === 0) await wait(20)
-    }
-    timers.push(setInterval(drip, DRIP_MS), setInterval(flood, 100))
+    const ports = { http: gateway.port('http'), https: gateway.port('https'), tunnel: gateway.port('tunnel') }
+    attack = await startAttack({ ...ports, origin: origin.port })
     await wait(5_000)
     const attackedMs = await p99(gateway, origin.port, REQUESTS)
     await wait(Math.max(0, ATTACK_MS - REQUESTS * 15))
-    attack.goesOn = false
-    for (const timer of timers) clearInterval(timer)
+    attack.stdin?.write('enough\n')
     const peakMiB = await gateway.peakMemoryMiB()
-    for (const socket of peers) socket.destroy()
+    attack.stdin?.end()
+    await once(attack, 'exit')
     await wait(60_000)
     const leftMiB = await gateway.memoryMiB()
     console.info(
@@ -114,9 +101,7 @@ it('leave a normal client its requests, and the memory as it was', async () => {
     expect(peakMiB).toBeLessThan(PEAK_MIB)
     expect(leftMiB - startMiB).toBeLessThan(LEFT_MIB)
   } finally {
-    attack.goesOn = false
-    for (const timer of timers) clearInterval(timer)
-    for (const socket of peers) socket.destroy()
+    attack?.kill('SIGKILL')
     await origin.close()
   }
 }, 300_000)
