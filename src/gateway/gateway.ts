@@ -82,7 +82,16 @@ export class Gateway {
     this.#names = this.#newNames(config)
     const nowMs = (): number => performance.now()
     this.#admission = new Admission(config.limits, nowMs)
-    this.#identities = new IdentityLimits(config.limits, { nowMs, epochMs: Date.now })
+    this.#shared = new Shared({
+      observer,
+      trusts: () => this.#inbounds.trusts,
+      listsChanged: () => {
+        this.#inbounds.judgeAgain()
+        this.#ends.look()
+      },
+      counter: () => this.#identities,
+    })
+    this.#identities = new IdentityLimits(config.limits, { nowMs, epochMs: Date.now }, this.#shared.others)
     this.#outbounds = new Outbounds({
       lab,
       egress: this.#egress,
@@ -100,14 +109,6 @@ export class Gateway {
       identities: this.#identities,
       newReference,
       afterRush: this.#afterRush,
-    })
-    this.#shared = new Shared({
-      observer,
-      trusts: () => this.#inbounds.trusts,
-      listsChanged: () => {
-        this.#inbounds.judgeAgain()
-        this.#ends.look()
-      },
     })
     this.#inbounds = new Inbounds({
       modeOf: inboundMode,

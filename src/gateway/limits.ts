@@ -17,21 +17,55 @@ export interface LimitClocks {
   readonly epochMs: () => number
 }
 
+/** Others that count the same identities. */
+export interface Others {
+  /** Nothing new is taken under a quota now: what they count cannot be known. */
+  readonly refuses: () => boolean
+  /** Somebody is here of whom nothing is known yet. */
+  readonly appeared: () => void
+}
+
+const NO_OTHERS: Others = { refuses: () => false, appeared: () => {} }
+
 /** Identities of which bytes are counted. Each has proved who it is, so nobody can fill this. */
 const METERED_MAX = 100_000
 
 export class IdentityLimits {
   limits: Limits
   #clocks: LimitClocks
+  #others: Others
   #requests = new Counts()
   #sessions = new Counts()
   #meters = new RecentTable<ByteMeter>(METERED_MAX)
   /** Those that a change of their users file may end. */
   #ofUsers = new Set<Stay>()
 
-  constructor(limits: Limits, clocks: LimitClocks) {
+  constructor(limits: Limits, clocks: LimitClocks, others = NO_OTHERS) {
     this.limits = limits
     this.#clocks = clocks
+    this.#others = others
+  }
+
+  /** What moved here today, of each identity under a quota of which others do not know all. */
+  untold(): DayOfIdentity[] {
+    const nowMs = this.#clocks.epochMs()
+    if (this.limits.bytesPerDayPerIdentity === 0) return []
+    return [...this.#meters.entries()].flatMap(([key, { today }]) => {
+      const use = today.untold(nowMs)
+      return use === undefined ? [] : [{ key, ...use }]
+    })
+  }
+
+  /** Others know of this now; `elsewhere` is what they count besides. */
+  told({ key, day, used }: DayOfIdentity, elsewhere: number): void {
+    const meter = this.#meters.peek(key)
+    meter?.today.told(day, used, elsewhere)
+    meter?.endUsedUp()
+  }
+
+  /** Others may have forgotten what they were told. */
+  tellAgain(): void {
+    for (const { today } of this.#meters.values()) today.tellAgain()
   }
 
   /** Other limits from the next request on; bytes that are counted already go on under them at once. */
@@ -75,12 +109,18 @@ export class IdentityLimits {
     if (identity !== undefined) this.#sessions.leave(keyOf(identity))
   }
 
-  /** For a stay. Errors: `too-many-for-identity`, `quota-exceeded`. */
+  /** For a stay. Errors: `too-many-for-identity`, `quota-exceeded`, `state-unavailable`. */
   enter(key: string): ByteMeter | undefined {
     const { connectionsPerIdentity, bytesPerSecondPerIdentity, bytesPerDayPerIdentity } = this.limits
     let meter: ByteMeter | undefined
     if (bytesPerSecondPerIdentity > 0 || bytesPerDayPerIdentity > 0) {
-      meter = this.#meters.get(key) ?? new ByteMeter(this.limits, this.#clocks)
+      if (bytesPerDayPerIdentity > 0 && this.#others.refuses())
+        throw new GatewayError('state-unavailable', { side: 'self' })
+      meter = this.#meters.get(key)
+      if (meter === undefined) {
+        meter = new ByteMeter(this.limits, this.#clocks)
+        this.#others.appeared()
+      }
       this.#meters.set(key, meter)
       if (meter.isUsedUp) throw new GatewayError('quota-exceeded', { side: 'client' })
     }
@@ -94,6 +134,13 @@ export class IdentityLimits {
     this.#requests.leave(key)
     if (this.#requests.of(key) === 0 && this.#meters.peek(key)?.isIdle === true) this.#meters.delete(key)
   }
+}
+
+/** Bytes of one identity on one day (since 1970, UTC). */
+export interface DayOfIdentity {
+  readonly key: string
+  readonly day: number
+  readonly used: number
 }
 
 interface UserOfFile {
@@ -117,7 +164,7 @@ export class Stay {
     this.user = user
   }
 
-  /** Takes its place. Errors: `too-many-for-identity`, `quota-exceeded`. */
+  /** Takes its place. Errors: `too-many-for-identity`, `quota-exceeded`, `state-unavailable`. */
   enter(): void {
     const { lifetimeMs } = this.#owner.limits
     if (this.#key !== undefined) {
@@ -163,12 +210,12 @@ export class Stay {
 /** The bytes of one identity, over all that it has open. */
 class ByteMeter {
   readonly stays = new Set<Stay>()
+  readonly today = new DailyUse()
   #clocks: LimitClocks
   #up: TokenBucket | undefined
   #down: TokenBucket | undefined
   #perSecond = 0
   #perDay = 0
-  #today = new DailyUse()
 
   constructor(limits: Limits, clocks: LimitClocks) {
     this.#clocks = clocks
@@ -186,7 +233,7 @@ class ByteMeter {
   }
 
   get isUsedUp(): boolean {
-    return this.#perDay > 0 && this.#today.add(0, this.#clocks.epochMs()) >= this.#perDay
+    return this.#perDay > 0 && this.today.add(0, this.#clocks.epochMs()) >= this.#perDay
   }
 
   /** Nothing of the day or of the last seconds would be lost with it. */
@@ -196,15 +243,22 @@ class ByteMeter {
     return (
       isPaid &&
       this.stays.size === 0 &&
-      (this.#perDay === 0 || this.#today.add(0, this.#clocks.epochMs()) === 0)
+      (this.#perDay === 0 || this.today.add(0, this.#clocks.epochMs()) === 0)
     )
   }
 
   spend(direction: Direction, bytes: number): number {
-    if (this.#perDay > 0 && this.#today.add(bytes, this.#clocks.epochMs()) > this.#perDay) {
-      for (const stay of this.stays) stay.end('quota-exceeded')
-    }
+    if (this.#perDay > 0 && this.today.add(bytes, this.#clocks.epochMs()) > this.#perDay) this.#endAll()
     return this.#bucket(direction)?.spend(bytes, this.#clocks.nowMs()) ?? 0
+  }
+
+  /** More was used, elsewhere. */
+  endUsedUp(): void {
+    if (this.isUsedUp) this.#endAll()
+  }
+
+  #endAll(): void {
+    for (const stay of this.stays) stay.end('quota-exceeded')
   }
 
   spendDatagram(direction: Direction, bytes: number): boolean {

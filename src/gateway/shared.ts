@@ -3,9 +3,11 @@
 import type { Config } from '../config/schema.ts'
 import type { ClientTrust } from '../pki/judge.ts'
 import type { SharedSignIns } from '../state/shared-sign-ins.ts'
+import type { Counter } from '../state/shared-use.ts'
 import { SharedState, type StateObserver } from '../state/shared-state.ts'
 import { readClientTrust } from './credentials.ts'
 import type { Prepared } from './inbounds.ts'
+import type { Others } from './limits.ts'
 
 export interface SharedOptions {
   readonly observer: StateObserver
@@ -13,6 +15,8 @@ export interface SharedOptions {
   readonly trusts: () => readonly ClientTrust[]
   /** Later revocation lists than before are known. */
   readonly listsChanged: () => void
+  /** Who counts bytes here. */
+  readonly counter: () => Counter
 }
 
 export class Shared {
@@ -33,6 +37,12 @@ export class Shared {
   /** The same trust with the latest revocation lists that are known. */
   latest(trust: ClientTrust): ClientTrust {
     return (this.#next ?? this.#current)?.lists.merge(trust) ?? trust
+  }
+
+  /** What others count of a day; nothing where nothing is shared. */
+  readonly others: Others = {
+    refuses: () => this.#current?.refusesQuotas === true,
+    appeared: () => this.#current?.look(),
   }
 
   /** What failed sign-ins cost anywhere; undefined where nothing is shared. */
@@ -67,13 +77,14 @@ export class Shared {
   }
 
   async #open(config: Config, state: NonNullable<Config['state']>): Promise<void> {
-    const { observer, trusts, listsChanged } = this.#options
+    const { observer, trusts, listsChanged, counter } = this.#options
     const fromFiles = config.inbounds.flatMap(({ tls }) =>
       tls === undefined ? [] : (readClientTrust(tls).clientTrust ?? []),
     )
     const next = SharedState.open({
       config: state,
       observer,
+      counter: counter(),
       trusts: () => (this.#next === next ? [...trusts(), ...fromFiles] : trusts()),
       listsChanged: () => {
         if (this.#current === next) listsChanged()

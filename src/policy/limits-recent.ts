@@ -16,6 +16,10 @@ export class RecentTable<Value> {
     return this.#entries.values()
   }
 
+  entries(): Iterable<[string, Value]> {
+    return this.#entries.entries()
+  }
+
   /** Looks without using. */
   peek(key: string): Value | undefined {
     return this.#entries.get(key)

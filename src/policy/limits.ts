@@ -73,10 +73,13 @@ export class Rates {
   }
 }
 
-/** What was used since the last midnight, UTC. */
+/** What was used since the last midnight, UTC: here, and elsewhere as far as that is known. */
 export class DailyUse {
   #day = 0
   #used = 0
+  #elsewhere = 0
+  /** What elsewhere is known of `used`; undefined where nobody has been asked yet. */
+  #told: number | undefined
 
   /** Adds `amount` at `epochMs` and gives the day's sum. */
   add(amount: number, epochMs: number): number {
@@ -84,8 +87,28 @@ export class DailyUse {
     if (day !== this.#day) {
       this.#day = day
       this.#used = 0
+      this.#elsewhere = 0
+      this.#told = undefined
     }
     this.#used += amount
-    return this.#used
+    return this.#used + this.#elsewhere
+  }
+
+  /** What was used here, where others do not know of it all; undefined where they do. */
+  untold(epochMs: number): { readonly day: number; readonly used: number } | undefined {
+    this.add(0, epochMs)
+    return this.#told === this.#used ? undefined : { day: this.#day, used: this.#used }
+  }
+
+  /** Others know of `used` now, and say what was used elsewhere. It never becomes less on the same day. */
+  told(day: number, used: number, elsewhere: number): void {
+    if (day !== this.#day) return
+    this.#told = used
+    this.#elsewhere = Math.max(this.#elsewhere, elsewhere)
+  }
+
+  /** Others may have forgotten it. */
+  tellAgain(): void {
+    this.#told = undefined
   }
 }

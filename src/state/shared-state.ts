@@ -10,6 +10,7 @@ import { StateLink } from './link.ts'
 import { readSecret } from './settings.ts'
 import { SharedLists } from './shared-lists.ts'
 import { SharedSignIns } from './shared-sign-ins.ts'
+import { SharedUse, type Counter } from './shared-use.ts'
 
 /** A closed set: it stands in the log and in metrics. */
 export type StatePart = 'connection' | 'revocation-lists' | 'sign-ins' | 'quotas'
@@ -31,13 +32,20 @@ export interface SharedStateOptions {
   readonly trusts: () => readonly ClientTrust[]
   /** Lists are later than before. */
   readonly listsChanged: () => void
+  /** Who counts bytes here. */
+  readonly counter: Counter
 }
 
 const LOOK_EVERY_MS = 1_000
+/** A connection that broke is back by then. */
+const MOMENT_MS = 5_000
 
 export class SharedState {
   readonly lists: SharedLists
   readonly signIns: SharedSignIns
+  #use: SharedUse
+  /** Since when it is away, as `performance.now()` has it; undefined while it stands. */
+  #awaySinceMs: number | undefined = -Infinity
   #options: SharedStateOptions
   #secret: string
   #link: StateLink
@@ -48,16 +56,18 @@ export class SharedState {
   #closed = false
 
   private constructor(options: SharedStateOptions) {
-    const { config, observer, trusts, listsChanged } = options
+    const { config, observer, trusts, listsChanged, counter } = options
     this.#options = options
     this.#secret = readSecret(config)
     this.#link = new StateLink(config, {
       changed: (up, code) => {
+        if (up) this.#options.counter.tellAgain()
+        this.#awaySinceMs = up ? undefined : (this.#awaySinceMs ?? performance.now())
         observer.sharedState(up)
         if (code !== undefined) observer.sharedStateFailed('connection', code)
-        if (up) this.#look()
+        if (up) this.look()
       },
-      called: () => this.#look(),
+      called: () => this.look(),
     })
     this.lists = new SharedLists({
       link: this.#link,
@@ -72,18 +82,28 @@ export class SharedState {
       secret: this.#secret,
       failed: (code) => observer.sharedStateFailed('sign-ins', code),
     })
+    this.#use = new SharedUse({ link: this.#link, prefix: config.prefix, secret: this.#secret }, counter)
   }
 
   /** Begins to connect. Errors: `file-unusable`, `config-invalid`. */
   static open(options: SharedStateOptions): SharedState {
     const state = new SharedState(options)
     state.#link.open()
-    state.#timer = setInterval(() => state.#look(), LOOK_EVERY_MS).unref()
+    state.#timer = setInterval(() => state.look(), LOOK_EVERY_MS).unref()
     return state
   }
 
   get up(): boolean {
     return this.#link.up
+  }
+
+  /** It is away, for longer than a moment, and the config says not to count without it. */
+  get refusesQuotas(): boolean {
+    return (
+      this.config.whenAway === 'refuse' &&
+      this.#awaySinceMs !== undefined &&
+      performance.now() - this.#awaySinceMs > MOMENT_MS
+    )
   }
 
   get config(): StateConfig {
@@ -109,7 +129,7 @@ export class SharedState {
   }
 
   /** One look at a time; what is asked for meanwhile is one more. */
-  #look(): void {
+  look(): void {
     if (this.#looking !== undefined) {
       this.#again = true
       return
@@ -118,13 +138,14 @@ export class SharedState {
     this.#again = false
     this.#looking = this.#sync().finally(() => {
       this.#looking = undefined
-      if (this.#again) this.#look()
+      if (this.#again) this.look()
     })
   }
 
   async #sync(): Promise<void> {
-    const good = await this.#part('revocation-lists', () => this.lists.sync())
-    if (!good || this.#closed) return
+    const lists = await this.#part('revocation-lists', () => this.lists.sync())
+    const quotas = await this.#part('quotas', () => this.#use.sync())
+    if (!lists || !quotas || this.#closed) return
     this.#options.observer.sharedStateSynced()
     this.#synced.resolve()
   }

@@ -1,8 +1,8 @@
-// Two gateways that share a Redis: failed sign-ins count together, and what one learns is revoked ends at the other too, over TLS and with a user of the access
+// Two gateways that share a Redis: failed sign-ins and the bytes of a day count together, and what one learns is revoked ends at the other too, over TLS and with a user of the access
 // list, with a message or without; and a gateway that starts late lets nobody in whom the others know to be out.
 import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { configSchema } from '../../src/config/schema.ts'
+import { configSchema, type ConfigInput } from '../../src/config/schema.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
 import { hashPassword } from '../../src/gateway/users.ts'
 import { issue, revoke } from '../../src/pki/store.ts'
@@ -20,7 +20,7 @@ const TUNNEL = 4
 const PASSWORD = 'wort'
 /** What docs/operating.md says that a gateway needs. */
 const COMMANDS =
-  '+hello +auth +select +ping +subscribe +publish +getrange +set +del +eval +hmget +hset +hget +hincrby +pexpire +time'
+  '+hello +auth +select +ping +subscribe +publish +getrange +set +del +eval +hmget +hset +hget +hincrby +pexpire +time +hvals +expire'
 
 let authority: TempDir
 let origin: RawOrigin
@@ -77,9 +77,10 @@ describe.skipIf(isMissing('redis-server', 'redis-cli'))('two gateways (needs red
   })
   afterAll(() => redis?.[Symbol.asyncDispose]())
 
-  const start = (users?: string): Promise<Replica> =>
+  const start = (users?: string, limits?: ConfigInput['limits']): Promise<Replica> =>
     startReplica({
       authority,
+      limits,
       ...(users !== undefined && { users }),
       state: {
         redis: `rediss://localhost:${redis.port}`,
@@ -127,6 +128,39 @@ describe.skipIf(isMissing('redis-server', 'redis-cli'))('two gateways (needs red
     expect(await statusFor(one, 'alice:wrong')).toBe('407')
     expect(await statusFor(other, 'alice:correct')).toBe('403')
     for (const replica of [one, other])
+      expect(samples(await replica.metrics(), 'sightline_shared_state_errors_total')).toEqual([])
+  })
+
+  it('count the bytes of a day together: used up at one is used up at the other, for what is open there too', async () => {
+    const users = `alice:${await hashPassword('correct')}\nbob:${await hashPassword('his')}\n`
+    const limits = { bytesPerDayPerIdentity: 100_000 }
+    await using one = await start(users, limits)
+    await using other = await start(users, limits)
+    const basic = Buffer.from('alice:correct').toString('base64')
+    const head = `\r\nproxy-authorization: Basic ${basic}\r\n\r\n`
+    const stream = async (replica: Replica): Promise<Wire> => {
+      const wire = await Wire.connect(replica.port(0))
+      wire.send(connectHead('127.0.0.1', origin.port).replace('\r\n\r\n', head))
+      await wire.untilText('\r\n\r\n')
+      expect(wire.text).toMatch(/^HTTP\/1.1 200/)
+      return wire
+    }
+    using open = await stream(other)
+    using heavy = await stream(one)
+    heavy.send('x'.repeat(100_001))
+    expect(await heavy.ended()).toBe('reset')
+    // With the next byte of it.
+    open.send('x')
+    expect(await open.ended()).toBe('reset')
+    expect(await statusFor(other, 'alice:correct')).toBe('429')
+    expect(await statusFor(other, 'bob:his')).toBe('403')
+    // One that starts now learns it from the first that is relayed.
+    await using late = await start(users, limits)
+    using fresh = await stream(late)
+    fresh.send('x')
+    expect(await fresh.ended()).toBe('reset')
+    expect(await statusFor(late, 'alice:correct')).toBe('429')
+    for (const replica of [one, other, late])
       expect(samples(await replica.metrics(), 'sightline_shared_state_errors_total')).toEqual([])
   })
 })

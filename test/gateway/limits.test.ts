@@ -2,7 +2,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { configSchema, type ConfigInput, type Limits } from '../../src/config/schema.ts'
 import { GatewayError, type ErrorCode } from '../../src/errors.ts'
-import { IdentityLimits } from '../../src/gateway/limits.ts'
+import { IdentityLimits, type Others } from '../../src/gateway/limits.ts'
 import type { Identity } from '../../src/protocol/request.ts'
 
 const ALICE: Identity = { kind: 'user', name: 'alice' }
@@ -13,15 +13,16 @@ function limitsOf(limits: ConfigInput['limits']): Limits {
   return configSchema.parse({ inbounds: [{ type: 'http', listen: '127.0.0.1:0' }], limits }).limits
 }
 
-function make(limits: ConfigInput['limits']): {
+function make(
+  limits: ConfigInput['limits'],
+  others?: Others,
+): {
   identities: IdentityLimits
   clock: { nowMs: number; epochMs: number }
 } {
   const clock = { nowMs: 0, epochMs: MIDNIGHT - 1_000 }
-  const identities = new IdentityLimits(limitsOf(limits), {
-    nowMs: () => clock.nowMs,
-    epochMs: () => clock.epochMs,
-  })
+  const clocks = { nowMs: () => clock.nowMs, epochMs: () => clock.epochMs }
+  const identities = new IdentityLimits(limitsOf(limits), clocks, others)
   return { identities, clock }
 }
 
@@ -151,6 +152,53 @@ describe('bytes a day', () => {
     expect(codeOf(() => identities.stay(ALICE).enter())).toBe('quota-exceeded')
     clock.epochMs = MIDNIGHT
     expect(codeOf(() => identities.stay(ALICE).enter())).toBe('ok')
+  })
+
+  it('are used up by what others count, which ends what is open here, and is known when somebody comes back', () => {
+    let appeared = 0
+    const { identities } = make(
+      { bytesPerDayPerIdentity: 1_000 },
+      { refuses: () => false, appeared: () => (appeared += 1) },
+    )
+    const [stay, bobs] = [identities.stay(ALICE), identities.stay(BOB)]
+    for (const one of [stay, bobs]) one.enter()
+    stay.spend('up', 400)
+    const untold = identities.untold()
+    expect(untold.map(({ key, used }) => [key, used])).toEqual([
+      ['user:alice', 400],
+      ['user:bob', 0],
+    ])
+    for (const use of untold) identities.told(use, 599)
+    expect([identities.untold(), reasonOf(stay.over)]).toEqual([[], undefined])
+    identities.tellAgain()
+    identities.told(identities.untold()[0] ?? untold[0]!, 600)
+    expect([stay, bobs].map((one) => reasonOf(one.over))).toEqual(['quota-exceeded', undefined])
+    stay.leave()
+    expect(codeOf(() => identities.stay(ALICE).enter())).toBe('quota-exceeded')
+    expect(appeared).toBe(2)
+  })
+
+  it('are not given to anybody new while others cannot be asked and that is asked for', () => {
+    let refuses = false
+    const { identities } = make(
+      { bytesPerDayPerIdentity: 1_000 },
+      { refuses: () => refuses, appeared: () => {} },
+    )
+    const stay = identities.stay(ALICE)
+    stay.enter()
+    refuses = true
+    expect(codeOf(() => identities.stay(ALICE).enter())).toBe('state-unavailable')
+    expect(codeOf(() => identities.stay(undefined).enter())).toBe('ok')
+    stay.spend('up', 1_000)
+    expect(reasonOf(stay.over)).toBe(undefined)
+    stay.spend('up', 1)
+    expect(reasonOf(stay.over)).toBe('quota-exceeded')
+    const { identities: unlimited } = make(
+      { bytesPerSecondPerIdentity: 1 },
+      { refuses: () => true, appeared: () => {} },
+    )
+    expect(codeOf(() => unlimited.stay(ALICE).enter())).toBe('ok')
+    expect(unlimited.untold()).toEqual([])
   })
 
   it('leave the places free that were refused for them', () => {

@@ -146,6 +146,26 @@ describe('a sign-in at a gateway with a store', () => {
   })
 })
 
+describe('a quota at a gateway with a store', () => {
+  it.each([
+    ['goes on by what is known here', 'local', '403'],
+    ['is given to nobody where that is asked for, until the store is there', 'refuse', '503'],
+  ] as const)('%s while it is away', async (_what, whenAway, status) => {
+    const { answer } = store
+    store.answer = () => '-LOADING Redis is loading the dataset in memory\r\n'
+    await using replica = await startReplica({
+      authority,
+      users: `alice:${await hashPassword('correct')}\n`,
+      limits: { bytesPerDayPerIdentity: 100_000 },
+      state: { redis: `redis://127.0.0.1:${store.port}`, timeoutMs: 300, whenAway },
+    })
+    expect(await statusFor(replica, 'alice:correct')).toBe(status)
+    store.answer = (command, socket) =>
+      command[0] === 'EVAL' ? `*1\r\n${bulk('0')}` : answer(command, socket)
+    await eventually(async () => expect(await statusFor(replica, 'alice:correct')).toBe('403'))
+  })
+})
+
 /** The first answer of its tunnel listener to a client with this certificate. */
 async function saidTo(replica: Replica, name: string): Promise<string> {
   using wire = await Wire.connectTls(replica.port(4), {

@@ -93,4 +93,24 @@ describe('DailyUse', () => {
     expect(use.add(0, Date.UTC(2026, 2, 1, 0, 0, 0))).toBe(0)
     expect(use.add(1, Date.UTC(2026, 2, 1, 0, 0, 1))).toBe(1)
   })
+
+  it('counts what others say besides, never less of it on one day, and nothing of another day', () => {
+    const [today, tomorrow] = [Date.UTC(2026, 1, 28), Date.UTC(2026, 2, 1)]
+    const use = new DailyUse()
+    use.add(5, today)
+    const asked = use.untold(today)
+    expect(asked).toEqual({ day: today / 86_400_000, used: 5 })
+    use.add(1, today)
+    use.told(asked?.day ?? 0, 5, 100)
+    expect(use.add(0, today)).toBe(106)
+    // What came meanwhile is still to be told.
+    expect(use.untold(today)?.used).toBe(6)
+    use.told(asked?.day ?? 0, 6, 90)
+    expect([use.add(0, today), use.untold(today)]).toEqual([106, undefined])
+    use.tellAgain()
+    expect(use.untold(today)?.used).toBe(6)
+    expect(use.untold(tomorrow)?.used).toBe(0)
+    use.told(asked?.day ?? 0, 6, 200)
+    expect([use.add(0, tomorrow), use.untold(tomorrow)?.used]).toEqual([0, 0])
+  })
 })
