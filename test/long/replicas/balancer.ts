@@ -9,7 +9,7 @@ import type { TempDir } from '../../support/temp-dir.ts'
 
 export interface Server {
   readonly name: string
-  readonly ports: Readonly<Record<'http' | 'tunnel' | 'admin', number>>
+  readonly ports: Readonly<Record<'http' | 'tunnel' | 'users' | 'admin', number>>
 }
 
 export interface Balancer extends AsyncDisposable {
