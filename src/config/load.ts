@@ -111,6 +111,7 @@ function withAbsolutePaths(config: Config, directory: string): Config {
       secretFile: absolute(config.state.secretFile),
       passwordFile: optional(config.state.passwordFile),
       authority: optional(config.state.authority),
+      directory: optional(config.state.directory),
     },
   }
 }

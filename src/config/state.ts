@@ -73,6 +73,9 @@ export const stateSchema = z.strictObject({
     .max(10_000)
     .default(1_000)
     .describe('How long an answer may take before the connection counts as broken'),
+  directory: path
+    .optional()
+    .describe('Where revocation lists that others gave are kept, for a start while it is away'),
   whenAway: z
     .enum(['local', 'refuse'])
     .default('local')

@@ -91,6 +91,7 @@ export class Shared {
       },
     })
     this.#next = next
+    await next.lists.recall([...trusts(), ...fromFiles])
     await next.ready()
   }
 }

@@ -6,6 +6,7 @@ import { GatewayError } from '../errors.ts'
 import { isLater, type ClientTrust } from '../pki/judge.ts'
 import { pemText } from '../pki/pem.ts'
 import { readRevocationLists, type RevocationList } from '../pki/revocation-list-reader.ts'
+import type { KeptLists } from './kept-lists.ts'
 import type { StateLink } from './link.ts'
 
 /** As text; some 50,000 revocations. */
@@ -16,6 +17,7 @@ const HEAD_CHARS = 16
 export interface SharedListsOptions {
   readonly link: Pick<StateLink, 'ask' | 'channel'>
   readonly prefix: string
+  readonly kept: Pick<KeptLists, 'read' | 'keep'>
   /** What clients are judged by now. */
   readonly trusts: () => readonly ClientTrust[]
   /** A later list than before is there for an authority: judge again. */
@@ -44,6 +46,20 @@ export class SharedLists {
     return trust.withLater((authority) => this.#latest.get(authority))
   }
 
+  /** Takes what was kept for the authorities of these. */
+  async recall(trusts: readonly ClientTrust[]): Promise<void> {
+    for (const trust of trusts) {
+      for (const { authority } of this.merge(trust).lists) {
+        const text = await this.#options.kept.read(nameOf(authority))
+        // What is older than the file's own is no news, and nothing to complain of.
+        const head = Number(HEAD.exec(text ?? '')?.[1] ?? -1)
+        if (text === undefined || head <= (this.#latest.get(authority)?.number ?? -1)) continue
+        const list = this.#read(text, authority, trust)
+        if (list !== undefined && list.thisUpdate <= new Date()) this.#latest.set(authority, list)
+      }
+    }
+  }
+
   /** Gives and takes. Errors: as `ask` of the link. */
   async sync(): Promise<void> {
     const trusts = this.#options.trusts().filter((trust) => trust.checksRevocation)
@@ -63,7 +79,7 @@ export class SharedLists {
   /** True where a later list was found. */
   async #syncOne(authority: string, trust: ClientTrust): Promise<boolean> {
     const { link, prefix } = this.#options
-    const key = `${prefix}:list:${authority.replaceAll(':', '').toLowerCase()}`
+    const key = `${prefix}:list:${nameOf(authority)}`
     const head = textOf(await link.ask(['GETRANGE', key, '0', String(HEAD_CHARS - 1)]))
     const own = this.#latest.get(authority)
     const theirs = Number(HEAD.exec(head)?.[1] ?? -1)
@@ -74,6 +90,7 @@ export class SharedLists {
       if (list !== undefined && list.thisUpdate > new Date()) return false
       if (list !== undefined) {
         this.#latest.set(authority, list)
+        await this.#options.kept.keep(nameOf(authority), text)
         return true
       }
     }
@@ -103,6 +120,11 @@ export class SharedLists {
       return undefined
     }
   }
+}
+
+/** Of a fingerprint. */
+function nameOf(authority: string): string {
+  return authority.replaceAll(':', '').toLowerCase()
 }
 
 /** Nothing where nothing is there. Errors: `state-invalid`. */

@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { StateConfig } from '../config/state.ts'
 import { toGatewayError, type ErrorCode } from '../errors.ts'
 import type { ClientTrust } from '../pki/judge.ts'
+import { KeptLists } from './kept-lists.ts'
 import { StateLink } from './link.ts'
 import { readSecret } from './settings.ts'
 import { SharedLists } from './shared-lists.ts'
@@ -72,6 +73,9 @@ export class SharedState {
     this.lists = new SharedLists({
       link: this.#link,
       prefix: config.prefix,
+      kept: new KeptLists(config.directory, () =>
+        observer.sharedStateFailed('revocation-lists', 'file-unusable'),
+      ),
       trusts,
       changed: listsChanged,
       refused: () => observer.sharedStateFailed('revocation-lists', 'state-invalid'),

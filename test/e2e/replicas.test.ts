@@ -84,6 +84,7 @@ describe.skipIf(isMissing('redis-server', 'redis-cli'))('two gateways (needs red
       ...(users !== undefined && { users }),
       state: {
         redis: `rediss://localhost:${redis.port}`,
+        timeoutMs: 10_000,
         username: 'sightline',
         passwordFile: authority.file('password'),
         authority: authority.file('ca.crt'),

@@ -1,5 +1,6 @@
 // A gateway and the store that it shares, where that is away, lies, comes late, or is another after a reload.
-import { readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { hashPassword } from '../../src/gateway/users.ts'
 import { readRevocationLists } from '../../src/pki/revocation-list-reader.ts'
@@ -8,7 +9,7 @@ import { eventually } from '../support/eventually.ts'
 import { sum } from '../support/metrics.ts'
 import { makeAuthority, startReplica, statusFor, type Replica } from '../support/replicas.ts'
 import { bulk, emptyStore, startStorePeer, type StorePeer } from '../support/store-peer.ts'
-import type { TempDir } from '../support/temp-dir.ts'
+import { tempDir, type TempDir } from '../support/temp-dir.ts'
 import { Wire } from '../support/wire.ts'
 
 let authority: TempDir
@@ -35,10 +36,13 @@ beforeEach(async () => {
 })
 afterEach(() => store[Symbol.asyncDispose]())
 
-const start = (required = false): Promise<Replica> =>
+/** How long a start waits for a store that is away, and for one that is there on a slow machine. */
+const AWAY_MS = 250
+const THERE_MS = 10_000
+const start = (timeoutMs: number, required = false): Promise<Replica> =>
   startReplica({
     authority,
-    state: { redis: `redis://127.0.0.1:${store.port}`, required, timeoutMs: 300 },
+    state: { redis: `redis://127.0.0.1:${store.port}`, required, timeoutMs },
   })
 const numberOf = (pem: string): number => readRevocationLists(pem)[0]?.number ?? -1
 const errors = async (replica: Replica, code: string): Promise<number> =>
@@ -46,13 +50,13 @@ const errors = async (replica: Replica, code: string): Promise<number> =>
 
 describe('a gateway with a store', () => {
   it('has given its list before it is ready', async () => {
-    await using replica = await start()
+    await using replica = await start(THERE_MS)
     expect(held.split('\n')[0]).toBe(String(numberOf(later) - 1))
     expect(replica.gateway.ready).toBe(true)
   })
 
   it('takes a list of which nobody has told it, and keeps it whatever stands there then', async () => {
-    await using replica = await start()
+    await using replica = await start(THERE_MS)
     expect(await saidTo(replica, 'mallory')).toMatch(/^HTTP\/1.1 426/)
     held = `${numberOf(later)}\n${later}`
     await eventually(async () =>
@@ -65,6 +69,7 @@ describe('a gateway with a store', () => {
     )
     expect(await saidTo(replica, 'mallory')).toContain('error: certificate-revoked')
     held = '999\nnot a list'
+    store.call('sightline:changed')
     await eventually(() => expect(held).toBe(`${numberOf(later)}\n${later}`))
     expect(await saidTo(replica, 'mallory')).toContain('error: certificate-revoked')
     expect(await saidTo(replica, 'client')).toMatch(/^HTTP\/1.1 426/)
@@ -75,8 +80,8 @@ describe('a gateway with a store', () => {
     held = `${numberOf(later)}\n${later}`
     const { answer } = store
     store.answer = () => '-LOADING Redis is loading the dataset in memory\r\n'
-    await using patient = await start()
-    await using strict = await start(true)
+    await using patient = await start(AWAY_MS)
+    await using strict = await start(AWAY_MS, true)
     expect([patient.gateway.ready, strict.gateway.ready]).toEqual([true, false])
     expect(await errors(strict, 'state-unavailable')).toBeGreaterThan(0)
     expect(sum(await strict.metrics(), 'sightline_shared_state_up')).toBe(0)
@@ -89,9 +94,40 @@ describe('a gateway with a store', () => {
     expect(sum(await strict.metrics(), 'sightline_shared_state_up')).toBe(1)
   })
 
+  it('starts without it by the lists that others gave before, where they are kept and whole', async () => {
+    await using kept = await tempDir()
+    const directory = kept.file('lists')
+    const again = (timeoutMs = AWAY_MS): Promise<Replica> =>
+      startReplica({
+        authority,
+        state: { redis: `redis://127.0.0.1:${store.port}`, timeoutMs, directory },
+      })
+    held = `${numberOf(later)}\n${later}`
+    {
+      await using replica = await again(THERE_MS)
+      expect(await saidTo(replica, 'mallory')).toContain('error: certificate-revoked')
+    }
+    store.answer = () => '-LOADING Redis is loading the dataset in memory\r\n'
+    {
+      await using replica = await again()
+      expect(await saidTo(replica, 'mallory')).toContain('error: certificate-revoked')
+    }
+    const [file = ''] = await readdir(directory)
+    await writeFile(path.join(directory, file), '99\nno list')
+    {
+      await using replica = await again()
+      expect(await saidTo(replica, 'mallory')).toMatch(/^HTTP\/1.1 426/)
+      expect(await errors(replica, 'state-invalid')).toBe(1)
+    }
+    await rm(directory, { recursive: true })
+    await writeFile(directory, 'no directory')
+    await using replica = await again()
+    expect(await errors(replica, 'file-unusable')).toBe(1)
+  })
+
   it('shares another one after a reload, or none, and does not forget what it knows', async () => {
     held = `${numberOf(later)}\n${later}`
-    await using replica = await start()
+    await using replica = await start(THERE_MS)
     expect(await saidTo(replica, 'mallory')).toContain('error: certificate-revoked')
     const given: string[] = []
     await using other = await startStorePeer((command, socket) => {
@@ -123,7 +159,7 @@ describe('a sign-in at a gateway with a store', () => {
     await using replica = await startReplica({
       authority,
       users,
-      state: { redis: `redis://127.0.0.1:${store.port}`, timeoutMs: 10_000 },
+      state: { redis: `redis://127.0.0.1:${store.port}`, timeoutMs: THERE_MS },
     })
     const { answer } = store
     let waitMs = 0
@@ -157,7 +193,7 @@ describe('a quota at a gateway with a store', () => {
       authority,
       users: `alice:${await hashPassword('correct')}\n`,
       limits: { bytesPerDayPerIdentity: 100_000 },
-      state: { redis: `redis://127.0.0.1:${store.port}`, timeoutMs: 300, whenAway },
+      state: { redis: `redis://127.0.0.1:${store.port}`, timeoutMs: AWAY_MS, whenAway },
     })
     expect(await statusFor(replica, 'alice:correct')).toBe(status)
     store.answer = (command, socket) =>

@@ -90,7 +90,7 @@ describe('the connection to the store', () => {
     ['an answer of another kind', 'SUBSCRIBE', '>1\r\n:1\r\n', 'state-unavailable'],
   ])('says so of %s', async (_what, name, answer, code) => {
     peer.answer = answering(name, () => answer)
-    const { link, told } = connect({ timeoutMs: 300 })
+    const { link, told } = connect({ timeoutMs: 2_000 })
     await eventually(() => expect(told.changes).toContain(code))
     expect(link.up).toBe(false)
   })
@@ -146,7 +146,7 @@ describe('the connection to the store', () => {
     expect(sent).toBeLessThan(ANSWER_BYTES_MAX * 3)
     await eventually(() => expect(told.changes).toContain('state-invalid'))
 
-    const { link: patient } = connect({ timeoutMs: 100 })
+    const { link: patient } = connect({ timeoutMs: 500 })
     await standing(patient)
     peer.answer = answering('GET', () => undefined)
     expect(await codeOf(patient.ask(['GET', 'key']))).toBe('state-unavailable')

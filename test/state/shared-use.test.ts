@@ -33,7 +33,11 @@ describe.skipIf(isMissing('redis-server', 'redis-cli'))('shared use (needs redis
   }
   beforeAll(async () => {
     redis = await startRedis()
-    const config = stateSchema.parse({ redis: `redis://127.0.0.1:${redis.port}`, secretFile: 'none' })
+    const config = stateSchema.parse({
+      redis: `redis://127.0.0.1:${redis.port}`,
+      secretFile: 'none',
+      timeoutMs: 10_000,
+    })
     link = new StateLink(config, { changed: () => {}, called: () => {} })
     link.open()
     await eventually(() => expect(link.up).toBe(true))

@@ -10,6 +10,8 @@ export interface StorePeer extends AsyncDisposable {
   readonly commands: string[][]
   /** Decides every command from now on. */
   answer: Answer
+  /** Says something on a channel to all that are connected. */
+  call(channel: string): void
   /** Ends every connection that is open. */
   cut(): void
   readonly connections: number
@@ -57,6 +59,9 @@ export async function startStorePeer(answer: Answer = emptyStore): Promise<Store
     port: (server.address() as net.AddressInfo).port,
     commands,
     answer,
+    call: (channel) => {
+      for (const socket of sockets) socket.write(`>3\r\n${bulk('message')}${bulk(channel)}${bulk('look')}`)
+    },
     cut: () => {
       for (const socket of sockets) socket.destroy()
     },
