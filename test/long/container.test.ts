@@ -205,7 +205,7 @@ describeIfEngine(`the image, with ${ENGINE} (needs docker or podman, curl)`, { t
     expect(write.code).not.toBe(0)
     expect(write.stderr).toContain('EROFS')
     const maps = await gateway.exec('node', '-p', "require('fs').readFileSync('/proc/1/maps', 'utf8')")
-    expect(maps.stdout).toContain('libjemalloc')
+    expect(maps.stdout.toString()).toContain('libjemalloc')
   })
 
   it('carries curl through each proxy, and through the tunnel of another container', async () => {
