@@ -5,11 +5,13 @@ import tls from 'node:tls'
 
 export interface Way {
   readonly name: string
+  /** Of a SOCKS5 proxy: what another process needs to go the same way. */
+  readonly places?: { readonly proxy: Place; readonly origin: Place }
   /** Opens a connection through which `GET` reaches the origin, and gives the request line's target. */
   open(path: string): Promise<{ socket: net.Socket; target: string }>
 }
 
-interface Place {
+export interface Place {
   readonly host: string
   readonly port: number
 }
@@ -93,6 +95,7 @@ export function socks5(name: string, proxy: Place, origin: Place): Way {
   const request = Buffer.from([5, 1, 0, 1, ...address, origin.port >> 8, origin.port & 0xff])
   return {
     name,
+    places: { proxy, origin },
     open: async (path) => {
       const socket = await dial(proxy)
       socket.write(Buffer.from([5, 1, 0]))

@@ -1,11 +1,13 @@
 // npm run bench -- interactive: what a stream that answers key by key feels of its neighbours on the same tunnel session, and
 // what one bulk stream makes of a long link. One stream stops reading, one floods, one plays ping-pong with 64 bytes; on
 // loopback, and over bench/link.ts. Each table's loaded figures stand beside the idle ones of the same run.
-import { once } from 'node:events'
+import { execFile } from 'node:child_process'
 import type { Socket } from 'node:net'
-import { parseArgs } from 'node:util'
+import path from 'node:path'
+import { parseArgs, promisify } from 'node:util'
 import type { Way } from './clients.ts'
 import { PATTERN } from './pattern.ts'
+import type { Latency } from './player.ts'
 import { startStack, type StackOptions } from './stack.ts'
 
 const { values } = parseArgs({
@@ -19,7 +21,6 @@ const { values } = parseArgs({
 const ROUNDS = Number(values.rounds)
 const BULK_MS = Number(values.seconds) * 1000
 const MEGABITS = Number(values.megabits)
-const PING_BYTES = 64
 const ENDLESS_BYTES = 1_000_000_000_000
 /** What flow control gets to find its size. */
 const SETTLE_MS = 3_000
@@ -62,37 +63,11 @@ async function stall(way: Way): Promise<Socket> {
   return socket
 }
 
-interface Latency {
-  readonly p50Ms: number
-  readonly p99Ms: number
-}
-
-/** 64 bytes there and back, one after the other. */
-async function pingPong(way: Way, rounds: number): Promise<Latency> {
-  const socket = await ask(way, 'GET /echo')
-  socket.resume()
-  const [head] = (await once(socket, 'data')) as [Buffer]
-  if (!head.toString('latin1').startsWith('HTTP/1.1 200')) throw new Error('no echo')
-  const ping = Buffer.alloc(PING_BYTES, 'p')
-  const timesMs: number[] = []
-  let got = 0
-  let back = (): void => {}
-  socket.on('data', (chunk: Buffer) => {
-    got += chunk.length
-    if (got === PING_BYTES) back()
-  })
-  for (let round = 0; round < rounds; round += 1) {
-    got = 0
-    const startedMs = performance.now()
-    const answered = new Promise<void>((resolve) => (back = resolve))
-    socket.write(ping)
-    await answered
-    timesMs.push(performance.now() - startedMs)
-  }
-  socket.destroy()
-  timesMs.sort((one, other) => one - other)
-  const at = (share: number): number => timesMs[Math.floor(timesMs.length * share)] ?? Number.NaN
-  return { p50Ms: at(0.5), p99Ms: at(0.99) }
+/** The player is a process of its own: what it costs to read a flood is not what its neighbour waits for. */
+async function pingPong({ places }: Way, rounds: number): Promise<Latency> {
+  const words = [path.join(import.meta.dirname, 'player.ts'), JSON.stringify({ ...places, rounds })]
+  const { stdout } = await promisify(execFile)(process.execPath, words)
+  return JSON.parse(stdout) as Latency
 }
 
 /** `beside`: another way to the same origin, past the tunnel. */

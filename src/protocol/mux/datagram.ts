@@ -12,8 +12,8 @@ export interface Datagram {
 }
 
 /**
- * Credit that each direction of a new stream starts with, in bytes. Twice as much for datagrams: half a window is always
- * granted while nothing is on its way, and the largest datagram has to fit into that.
+ * Credit that each direction of a new stream starts with, in bytes. Twice as much for datagrams: three quarters of a
+ * window are granted whenever nothing is on its way, and the largest datagram has to fit into them.
  */
 export function firstWindow(kind: StreamKind): number {
   return kind === 'udp' ? 2 * INITIAL_WINDOW_BYTES : INITIAL_WINDOW_BYTES

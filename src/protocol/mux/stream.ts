@@ -6,6 +6,7 @@ import type { DatagramDrop } from '../association.ts'
 import type { BoundAddress, Destination } from '../request.ts'
 import { decodeDatagram, firstWindow } from './datagram.ts'
 import { MAX_PAYLOAD_BYTES, type StreamKind } from './frame.ts'
+import { ReceiveWindow, type WindowHost } from './window.ts'
 
 /** What a stream tells its owner. Called while a frame is handled; must not throw. */
 export interface StreamEvents {
@@ -20,26 +21,15 @@ export interface StreamEvents {
 }
 
 /** What a stream needs of its session. */
-export interface StreamHost {
+export interface StreamHost extends WindowHost {
   streamReady(stream: MuxStream): void
   streamCredit(stream: MuxStream, offset: number): void
   streamReset(stream: MuxStream, code: ErrorCode): void
   streamDone(stream: MuxStream): void
-  /** Takes up to `bytes` of growth from the session's budget; gives what it got. */
-  takeBudget(bytes: number): number
-  readonly roundTripMs: number
-  readonly maxWindowBytes: number
 }
 
 /** What waits for its turn; a datagram that comes too late is worth nothing. */
 const MAX_QUEUED_DATAGRAM_BYTES = 128 * 1024
-/** A window holds what comes in so many round trips: two would do; more make it grow faster, and the wait behind it longer. */
-const WINDOW_ROUND_TRIPS = 3.5
-const MIN_MEASURE_MS = 1
-/** What two busy processes take for a turn, and the most that a window grows to for their sake. */
-const PROCESS_TURN_MS = 10
-const PROCESS_WINDOW_BYTES = 512 * 1024
-
 export class MuxStream {
   readonly id: number
   readonly kind: StreamKind
@@ -64,11 +54,8 @@ export class MuxStream {
   #finSent = false
 
   #receivedOffset = 0
-  #grantedOffset: number
-  #windowBytes: number
+  #window: ReceiveWindow
   #finReceived = false
-  /** Where and when the measurement of the reader's rate began. */
-  #measured: { readonly offset: number; readonly atMs: number } | undefined
   #closed = false
 
   constructor(host: StreamHost, id: number, kind: StreamKind, destination: Destination) {
@@ -76,13 +63,12 @@ export class MuxStream {
     this.id = id
     this.kind = kind
     this.destination = destination
-    this.#windowBytes = firstWindow(kind)
-    this.#grantedOffset = this.#windowBytes
-    this.#creditOffset = this.#windowBytes
+    this.#creditOffset = firstWindow(kind)
+    this.#window = new ReceiveWindow(host, this.#creditOffset)
   }
 
   get windowBytes(): number {
-    return this.#windowBytes
+    return this.#window.bytes
   }
 
   get receivedOffset(): number {
@@ -134,29 +120,10 @@ export class MuxStream {
     this.close()
   }
 
-  /** The owner has consumed everything up to `offset`: grants new credit once half a window is free. */
+  /** The owner has consumed everything up to `offset`: grants new credit once there is enough of it. */
   consumed(offset: number, nowMs: number): void {
     if (this.#closed || this.#finReceived) return
-    this.#measured ??= { offset, atMs: nowMs }
-    if (offset + this.#windowBytes - this.#grantedOffset < this.#windowBytes / 2) return
-    this.#growWindow(offset, nowMs)
-    this.#grantedOffset = offset + this.#windowBytes
-    this.#host.streamCredit(this, this.#grantedOffset)
-  }
-
-  // Two round trips' worth keep the sender busy, since half a window is granted at a time; what is more than that only
-  // waits before the link, in everybody's way. Measured over a round trip at least, since bytes come in bursts. On a
-  // short link it is the two processes that take the time, and a window that they need is small.
-  #growWindow(offset: number, nowMs: number): void {
-    const { roundTripMs, maxWindowBytes } = this.#host
-    const { offset: from, atMs } = this.#measured ?? { offset, atMs: nowMs }
-    const sinceMs = nowMs - atMs
-    if (sinceMs < Math.max(roundTripMs, MIN_MEASURE_MS)) return
-    this.#measured = { offset, atMs: nowMs }
-    const perMs = (WINDOW_ROUND_TRIPS * (offset - from)) / sinceMs
-    const forProcesses = Math.min(perMs * PROCESS_TURN_MS, PROCESS_WINDOW_BYTES)
-    const wanted = Math.min(Math.floor(Math.max(perMs * roundTripMs, forProcesses)), maxWindowBytes)
-    if (wanted > this.#windowBytes) this.#windowBytes += this.#host.takeBudget(wanted - this.#windowBytes)
+    if (this.#window.consumed(offset, nowMs)) this.#host.streamCredit(this, this.#window.grantedOffset)
   }
 
   canSend(): boolean {
@@ -202,7 +169,7 @@ export class MuxStream {
   /** The peer's DATA. Gives the code of what is wrong with it, if anything. Errors: those of decodeDatagram. */
   receiveData(payload: Uint8Array): ErrorCode | undefined {
     if (this.#finReceived) return 'frame-malformed'
-    if (this.#receivedOffset + payload.length > this.#grantedOffset) return 'credit-exceeded'
+    if (this.#receivedOffset + payload.length > this.#window.grantedOffset) return 'credit-exceeded'
     this.#receivedOffset += payload.length
     if (this.kind === 'tcp') this.events?.data(payload)
     else {

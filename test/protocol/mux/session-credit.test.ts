@@ -56,19 +56,19 @@ describe('a stream that is not read', () => {
 })
 
 describe('CREDIT', () => {
-  it('is said when half of the window is free, with an absolute offset', () => {
+  it('is said when a quarter of the window is free, with an absolute offset', () => {
     const pair = new Pair()
     const { near, far } = pair.connect()
     pair.takeLog()
     far.reading = false
-    near.say(Buffer.alloc(32 * KIB))
+    near.say(Buffer.alloc(16 * KIB))
     pair.settle()
-    far.stream.consumed(32 * KIB - 1, pair.nowMs)
+    far.stream.consumed(16 * KIB - 1, pair.nowMs)
     pair.settle()
     expect(pair.takeLog().filter((line) => line.includes('credit'))).toEqual([])
-    far.stream.consumed(32 * KIB, pair.nowMs)
+    far.stream.consumed(16 * KIB, pair.nowMs)
     pair.settle()
-    expect(pair.takeLog()).toEqual([`< credit 1 ${96 * KIB}`])
+    expect(pair.takeLog()).toEqual([`< credit 1 ${80 * KIB}`])
   })
 
   it('is not said to a direction that has ended, nor by a stream that has', () => {
