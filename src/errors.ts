@@ -47,7 +47,7 @@ export const ERROR_ANSWERS = {
   'certificate-not-yet-valid':  { http: 403, socks5: 0x02, mux: 27, level: 'info',  text: 'the client certificate is not valid yet' },
   'certificate-wrong-usage':    { http: 403, socks5: 0x02, mux: 28, level: 'info',  text: 'the certificate is not meant for clients' },
   'certificate-revoked':        { http: 403, socks5: 0x02, mux: 29, level: 'info',  text: 'the client certificate has been revoked' },
-  'revocation-list-unusable':   { http: 503, socks5: 0x01, mux: 30, level: 'error', text: 'the gateway\'s revocation list has expired or cannot be read' },
+  'revocation-list-unusable':   { http: 503, socks5: 0x01, mux: 30, level: 'info',  text: 'the gateway\'s revocation list has expired or cannot be read' },
   'tls-version':                { http: 400, socks5: 0x01, mux: 31, level: 'info',  text: 'TLS 1.3 is required' },
   'tls-failed':                 { http: 400, socks5: 0x01, mux: 32, level: 'info',  text: 'the TLS handshake failed' },
   'gateway-untrusted':          { http: 502, socks5: 0x01, mux: 33, level: 'error', text: 'the gateway\'s certificate does not verify' },

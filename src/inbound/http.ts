@@ -15,7 +15,7 @@ import { linkedPair } from '../transport/linked-pair.ts'
 import { sourceOf } from '../transport/source.ts'
 import { refusalBody, refusalHeaders, type InboundContext } from './context.ts'
 import { answerRefusal, exchange, hasBody } from './forward.ts'
-import { authorizeHttp } from './http-authorize.ts'
+import { authorizeHttp, type ProvenClient } from './http-authorize.ts'
 import { OriginPool } from './origin-pool.ts'
 import { answerSettings } from './settings.ts'
 
@@ -25,7 +25,7 @@ http.setMaxIdleHTTPParsers(64)
 export type HttpMode = Extract<Mode, 'http-proxy' | 'https-proxy' | 'tunnel-client'>
 
 interface Connection {
-  readonly identity: Identity | undefined
+  readonly client: ProvenClient | undefined
   readonly gone: AbortController
   deadline: NodeJS.Timeout | undefined
   /** It has asked for something. */
@@ -71,10 +71,10 @@ export class HttpInbound {
     this.#server.on('clientError', (error, socket) => this.#clientError(error, socket))
   }
 
-  /** Serves one connection. `identity` is what its TLS handshake proved, if anything. */
-  serve(socket: Duplex, identity?: Identity): void {
+  /** Serves one connection. `client` is what its TLS handshake proved, if anything. */
+  serve(socket: Duplex, client?: ProvenClient): void {
     const connection: Connection = {
-      identity,
+      client,
       gone: new AbortController(),
       deadline: undefined,
       asked: false,
@@ -167,7 +167,7 @@ export class HttpInbound {
   #authorize(request: IncomingMessage, connection: Connection): Promise<Identity | undefined> {
     const [value, ...more] = fieldValues(request.rawHeaders, 'proxy-authorization')
     if (more.length > 0) throw new GatewayError('bad-request', { side: 'client' })
-    return authorizeHttp(this.#context, value, connection.identity, sourceOf(request.socket))
+    return authorizeHttp(this.#context, value, connection.client, sourceOf(request.socket))
   }
 
   #request(
@@ -177,7 +177,7 @@ export class HttpInbound {
     identity: Identity | undefined,
   ): Pick<ProxyRequest, 'mode' | 'destination' | 'identity' | 'sentCredential' | 'signal'> {
     const sentCredential =
-      connection.identity !== undefined || fieldValues(request.rawHeaders, 'proxy-authorization').length > 0
+      connection.client !== undefined || fieldValues(request.rawHeaders, 'proxy-authorization').length > 0
     return { mode: this.#mode, destination, identity, sentCredential, signal: connection.gone.signal }
   }
 

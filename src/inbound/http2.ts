@@ -7,13 +7,12 @@ import type { Duplex } from 'node:stream'
 import { ERROR_ANSWERS, toGatewayError, type ErrorCode } from '../errors.ts'
 import { endToEndFields, fieldPairs } from '../protocol/http/fields.ts'
 import { parseAuthority } from '../protocol/http/target.ts'
-import type { Identity } from '../protocol/request.ts'
 import { abort } from '../transport/abort.ts'
 import { closed } from '../transport/closed.ts'
 import { linkedPair } from '../transport/linked-pair.ts'
 import { setSource, sourceOf } from '../transport/source.ts'
 import { refusalBody, refusalHeaders, type InboundContext } from './context.ts'
-import { authorizeHttp } from './http-authorize.ts'
+import { authorizeHttp, type ProvenClient } from './http-authorize.ts'
 
 const STREAMS_MAX = 256
 const WINDOW_BYTES = 1024 * 1024
@@ -29,15 +28,15 @@ const {
 export interface Http2Options {
   readonly context: InboundContext
   /** Serves one HTTP/1.1 connection: where requests other than CONNECT go. */
-  readonly serveHttp1: (connection: Duplex, identity: Identity | undefined) => void
+  readonly serveHttp1: (connection: Duplex, client: ProvenClient | undefined) => void
 }
 
 interface Peer {
-  readonly identity: Identity | undefined
+  readonly client: ProvenClient | undefined
   readonly source: string
 }
 
-const NOBODY: Peer = { identity: undefined, source: '' }
+const NOBODY: Peer = { client: undefined, source: '' }
 
 export class Http2Inbound {
   #options: Http2Options
@@ -68,13 +67,11 @@ export class Http2Inbound {
     })
   }
 
-  /** Serves one TLS connection that negotiated h2. `identity` is what its certificate proved, if anything. */
-  serve(socket: Duplex, identity: Identity | undefined): void {
+  /** Serves one TLS connection that negotiated h2. `client` is what its certificate proved, if anything. */
+  serve(socket: Duplex, client: ProvenClient | undefined): void {
     // The session comes in the same turn. Its own `socket` is a stand-in by which nothing could be found again.
     this.#options.context.handshaken(MODE, socket)
-    this.#server.once('session', (session) =>
-      this.#peers.set(session, { identity, source: sourceOf(socket) }),
-    )
+    this.#server.once('session', (session) => this.#peers.set(session, { client, source: sourceOf(socket) }))
     // HTTP/2 has no half-closed connection: who ends it is gone, and the session would wait for more for ever.
     socket.once('end', () => socket.destroy())
     this.#server.emit('connection', socket)
@@ -89,7 +86,7 @@ export class Http2Inbound {
     stream.on('error', () => {})
     const { context } = this.#options
     const peer = (stream.session && this.#peers.get(stream.session as ServerHttp2Session)) ?? NOBODY
-    const { identity } = peer
+    const { client } = peer
     if (headers[HTTP2_HEADER_METHOD] !== 'CONNECT') return this.#forward(stream, headers, peer)
     const gone = new AbortController()
     const onClose = (): void => gone.abort()
@@ -99,7 +96,7 @@ export class Http2Inbound {
       const authorized = await authorizeHttp(
         context,
         oneValue(headers['proxy-authorization']),
-        identity,
+        client,
         peer.source,
       )
       if (stream.destroyed) return
@@ -107,7 +104,7 @@ export class Http2Inbound {
         mode: MODE,
         destination,
         identity: authorized,
-        sentCredential: identity !== undefined || headers['proxy-authorization'] !== undefined,
+        sentCredential: client !== undefined || headers['proxy-authorization'] !== undefined,
         signal: gone.signal,
         confirm: () => {
           stream.off('close', onClose)
@@ -125,10 +122,10 @@ export class Http2Inbound {
   }
 
   /** Says the request again as HTTP/1.1 in absolute-form to the inbound that serves those, and the answer back. */
-  #forward(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, { identity, source }: Peer): void {
+  #forward(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, { client, source }: Peer): void {
     const [near, far] = linkedPair()
     setSource(far, source)
-    this.#options.serveHttp1(far, identity)
+    this.#options.serveHttp1(far, client)
     const authority = oneValue(headers[HTTP2_HEADER_AUTHORITY]) ?? headers.host ?? ''
     const path = oneValue(headers[HTTP2_HEADER_PATH]) ?? '/'
     const scheme = oneValue(headers[HTTP2_HEADER_SCHEME]) ?? 'http'

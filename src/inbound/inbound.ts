@@ -8,13 +8,14 @@ import type { InboundConfig } from '../config/schema.ts'
 import { inCidrs, parseCidr, parseListenAddress, type Cidr } from '../config/address.ts'
 import { GatewayError, type ErrorCode } from '../errors.ts'
 import type { ClientIdentity } from '../pki/judge.ts'
-import type { BoundAddress, Identity, Mode } from '../protocol/request.ts'
+import type { BoundAddress, Mode } from '../protocol/request.ts'
 import { abort } from '../transport/abort.ts'
 import { listenTcp, type Listener } from '../transport/listener.ts'
 import { readProxyHeader } from '../transport/proxy-header.ts'
 import { setSource } from '../transport/source.ts'
 import { TlsServer, type ServerCredentials } from '../transport/tls-server.ts'
 import type { InboundContext } from './context.ts'
+import type { ProvenClient } from './http-authorize.ts'
 import { HttpInbound } from './http.ts'
 import { Http2Inbound } from './http2.ts'
 import { JudgedPeers } from './judged-peers.ts'
@@ -93,7 +94,7 @@ export class Inbound {
     if (config.type === 'http' && credentials !== undefined) {
       this.#http2 = new Http2Inbound({
         context: host.context,
-        serveHttp1: (connection, identity) => this.#http?.serve(connection, identity),
+        serveHttp1: (connection, client) => this.#http?.serve(connection, client),
       })
     }
     if (credentials !== undefined) {
@@ -269,7 +270,10 @@ export class Inbound {
   }
 
   #serveHttp(socket: Socket, peer: ClientIdentity | undefined): void {
-    const identity: Identity | undefined = peer && { kind: 'certificate', name: peer.identity }
+    const client: ProvenClient | undefined = peer && {
+      identity: { kind: 'certificate', name: peer.identity },
+      problem: () => this.#judged.problemOf(peer),
+    }
     if (peer !== undefined) {
       this.#judged.entered(socket, peer, (code) => {
         this.#host.context.refused(this.#mode, code, this.#host.context.newReference())
@@ -277,8 +281,8 @@ export class Inbound {
       })
       socket.on('close', () => this.#judged.left(socket))
     }
-    if (socket instanceof TLSSocket && socket.alpnProtocol === 'h2') this.#http2?.serve(socket, identity)
-    else this.#http?.serve(socket, identity)
+    if (socket instanceof TLSSocket && socket.alpnProtocol === 'h2') this.#http2?.serve(socket, client)
+    else this.#http?.serve(socket, client)
   }
 
   #serveSocks(socket: Socket): void {

@@ -13,7 +13,7 @@ import { makeTestPki, type TestPki } from '../support/pki.ts'
 import { everyInbound, LOOPBACK_EGRESS, writePki } from '../support/stacks.ts'
 import { tempDir, type TempDir } from '../support/temp-dir.ts'
 import { UPGRADE } from '../support/tunnel-peer.ts'
-import { Wire } from '../support/wire.ts'
+import { startRawOrigin, Wire } from '../support/wire.ts'
 
 const LOOK_MS = 300
 const GRACE_MS = 10_000
@@ -30,6 +30,8 @@ interface Running extends AsyncDisposable {
   readonly log: string[]
   /** A tunnel client's connection, upgraded where it is let in. */
   knock(): Promise<Wire>
+  /** A connection to the encrypted proxy that wants a certificate. */
+  reachProxy(): Promise<Wire>
   metrics(): Promise<string>
 }
 
@@ -41,21 +43,30 @@ async function start(list: string): Promise<Running> {
   const log: string[] = []
   const writer = new Log('info', { write: (line: string) => log.push(line) })
   const gateway = await Gateway.start({
-    config: configSchema.parse({ inbounds: everyInbound(dir), egress: LOOPBACK_EGRESS }),
+    config: configSchema.parse({
+      inbounds: [...everyInbound(dir), { ...everyInbound(dir)[4], type: 'http' }],
+      egress: LOOPBACK_EGRESS,
+    }),
     observer: joinObservers(metrics.observer, writer.observer),
   })
   const { certificate: cert, key } = pki.client
+  const reach = (index: number): Promise<Wire> =>
+    Wire.connectTls(gateway.addresses[index]?.address.port ?? 0, {
+      ca: pki.authority.certificate,
+      cert,
+      key,
+    })
   return {
     dir,
     log,
     metrics: () => metrics.registry.metrics(),
     knock: async () => {
-      const port = gateway.addresses[4]?.address.port ?? 0
-      const wire = await Wire.connectTls(port, { ca: pki.authority.certificate, cert, key })
+      const wire = await reach(4)
       wire.send(UPGRADE)
       await wire.untilText('\r\n\r\n')
       return wire
     },
+    reachProxy: () => reach(5),
     [Symbol.asyncDispose]: async () => {
       gateway.destroy()
       await dir[Symbol.asyncDispose]()
@@ -109,10 +120,26 @@ describe('a revocation list that is past due', () => {
       level: 'error',
       part: 'revocation-list',
     })
+    expect(running.log.filter((line) => line.includes('"level":"error"'))).toHaveLength(1)
     vi.advanceTimersByTime(9 * 60_000)
     expect(why()).toBe(1)
     vi.advanceTimersByTime(2 * 60_000)
     expect(why()).toBe(2)
+  })
+
+  it('lets nothing new begin on a connection to the encrypted proxy that was let in before', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'] })
+    await using origin = await startRawOrigin((wire) => wire.send('HTTP/1.1 204 No Content\r\n\r\n'))
+    await using running = await start(await listOf(12))
+    using wire = await running.reachProxy()
+    const ask = `GET http://127.0.0.1:${origin.port}/ HTTP/1.1\r\nHost: x\r\n\r\n`
+    wire.send(ask)
+    await wire.untilText('\r\n\r\n')
+    expect(wire.text).toMatch(/^HTTP\/1\.1 204 /)
+    vi.setSystemTime(Date.now() + 20 * DAY_MS)
+    wire.send(ask)
+    await wire.untilText('revocation-list-unusable')
+    expect(wire.text).toMatch(/HTTP\/1\.1 503 .*\r\nsightline-error: revocation-list-unusable\r\n/s)
   })
 
   it('is warned of well before, once a day', async () => {
