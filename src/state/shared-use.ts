@@ -79,6 +79,6 @@ export class SharedUse {
 
   #keyOf({ key, day }: Use): string {
     const { prefix, secret } = this.#options
-    return `${prefix}:use:${day}:${createHmac('sha256', secret).update(`use ${key}`).digest('base64url')}`
+    return `${prefix}:use:${day}:${createHmac('sha256', secret).update(`use ${day} ${key}`).digest('base64url')}`
   }
 }

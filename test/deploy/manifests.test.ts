@@ -30,11 +30,12 @@ describe('compose', () => {
       >
     >
   }
-  const readCompose = async (): Promise<Compose> => (await readYaml('compose/compose.yaml')) as Compose
+  const readCompose = async (file = 'compose'): Promise<Compose> =>
+    (await readYaml(`compose/${file}.yaml`)) as Compose
 
-  it('is what the Compose specification says', async () => {
+  it.each(['compose', 'replicas'])('%s.yaml is what the Compose specification says', async (file) => {
     // The published schema is older than the top-level name.
-    const { name, ...compose } = await readCompose()
+    const { name, ...compose } = await readCompose(file)
     expect(name).toBe('sightline')
     // Draft 2019-09 in all but its names, which ajv does not take from it.
     const schema = JSON.parse(
@@ -67,6 +68,60 @@ describe('compose', () => {
   })
 })
 
+describe('the replicas of compose', () => {
+  interface Replicas {
+    readonly services: Readonly<
+      Record<
+        string,
+        {
+          readonly volumes?: readonly string[]
+          readonly secrets?: readonly string[]
+          readonly ports?: readonly string[]
+          readonly networks: readonly string[]
+        }
+      >
+    >
+    readonly secrets: Readonly<Record<string, { readonly file: string }>>
+  }
+
+  it('mount what the config names, reach the store alone, and stand behind the balancer', async () => {
+    const { services, secrets } = (await readYaml('compose/replicas.yaml')) as Replicas
+    const config = await readConfig('compose/gateway-replicas.yaml')
+    const { redis, passwordFile, secretFile } = config.state!
+    const gateways = Object.keys(services).filter((name) => name.startsWith('gateway'))
+    expect(gateways).toHaveLength(3)
+    for (const name of gateways) {
+      const { volumes, secrets: given, networks } = services[name]!
+      expect(volumes).toContain('./gateway-replicas.yaml:/etc/sightline/gateway.yaml:ro')
+      expect(new Set(given?.map((secret) => `/run/secrets/${secret}`))).toEqual(
+        new Set([secretFile, passwordFile]),
+      )
+      for (const secret of given ?? []) expect(Object.keys(secrets)).toContain(secret)
+      expect(networks).toContain('shared')
+    }
+    expect(services['store']?.networks).toEqual(['shared'])
+    expect(redis).toBe('redis://store:6379')
+    const haproxy = await read('compose/haproxy.cfg')
+    const behind = config.inbounds.filter(({ proxyProtocol }) => proxyProtocol !== undefined)
+    expect(behind.map(({ listen }) => portOf(listen))).toEqual([8444, 3130])
+    for (const name of gateways)
+      for (const { listen } of behind) expect(haproxy).toContain(`server ${name} ${name}:${portOf(listen)}\n`)
+    const bound = [...haproxy.matchAll(/^ {2}bind :(\d+)$/gm)].map(([, port]) => Number(port))
+    expect(services['balancer']?.ports?.map(portOf)).toEqual(bound)
+  })
+
+  it.skipIf(isMissing('haproxy'))('have a balancer that HAProxy takes (needs haproxy)', async () => {
+    const file = path.join(DEPLOY, 'compose/haproxy.cfg')
+    expect(await run('haproxy', ['-c', '-f', file])).toMatchObject({ code: 0 })
+    await using dir = await tempDir()
+    await writeFile(
+      dir.file('haproxy.cfg'),
+      (await read('compose/haproxy.cfg')).replace('mode tcp', 'mode tpc'),
+    )
+    expect((await run('haproxy', ['-c', '-f', dir.file('haproxy.cfg')])).code).toBe(1)
+  })
+})
+
 type Labels = Readonly<Record<string, string>>
 
 interface DeploymentFile {
@@ -80,6 +135,7 @@ interface DeploymentFile {
         readonly containers: ReadonlyArray<{
           readonly ports: ReadonlyArray<{ readonly name: string; readonly containerPort: number }>
           readonly readinessProbe: { readonly periodSeconds: number; readonly failureThreshold: number }
+          readonly args: readonly string[]
           readonly volumeMounts: ReadonlyArray<{ readonly mountPath: string }>
         }>
       }
@@ -94,7 +150,14 @@ interface ServiceFile {
 interface PolicyFile {
   readonly spec: {
     readonly podSelector: { readonly matchLabels: Labels }
-    readonly ingress: ReadonlyArray<{ readonly ports: ReadonlyArray<{ readonly port: number }> }>
+    readonly ingress: ReadonlyArray<{
+      readonly from?: ReadonlyArray<{ readonly podSelector?: { readonly matchLabels: Labels } }>
+      readonly ports: ReadonlyArray<{ readonly port: number }>
+    }>
+    readonly egress?: ReadonlyArray<{
+      readonly to: ReadonlyArray<{ readonly podSelector?: { readonly matchLabels: Labels } }>
+      readonly ports?: ReadonlyArray<{ readonly port: number }>
+    }>
   }
 }
 
@@ -106,17 +169,21 @@ describe('Kubernetes', () => {
   const KINDS = { Deployment, Service, NetworkPolicy, PodDisruptionBudget }
 
   it('manifests are what their schemas say', async () => {
-    const { resources } = (await readYaml('kubernetes/kustomization.yaml')) as { resources: string[] }
-    const kinds: string[] = []
-    for (const file of resources) {
-      for (const manifest of await manifests(`kubernetes/${file}`)) {
-        const kind = String(manifest['kind']) as keyof typeof KINDS
-        const Model = KINDS[kind] as new (data: object) => { validate(): void }
-        expect(() => new Model(manifest).validate(), file).not.toThrow()
-        kinds.push(kind)
+    const kindsOf = async (directory: string): Promise<string[]> => {
+      const { resources } = (await readYaml(`${directory}/kustomization.yaml`)) as { resources: string[] }
+      const kinds: string[] = []
+      for (const file of resources) {
+        for (const manifest of await manifests(`${directory}/${file}`)) {
+          const kind = String(manifest['kind']) as keyof typeof KINDS
+          const Model = KINDS[kind] as new (data: object) => { validate(): void }
+          expect(() => new Model(manifest).validate(), file).not.toThrow()
+          kinds.push(kind)
+        }
       }
+      return kinds.toSorted()
     }
-    expect(kinds.toSorted()).toEqual(Object.keys(KINDS).toSorted())
+    expect(await kindsOf('kubernetes')).toEqual(Object.keys(KINDS).toSorted())
+    expect(await kindsOf('kubernetes/store')).toEqual(['Deployment', 'NetworkPolicy', 'Service'])
     const [deployment] = await manifests('kubernetes/deployment.yaml')
     const wrong = { ...deployment, spec: { ...(deployment?.['spec'] as object), replicas: 'three' } }
     expect(() => new Deployment(wrong as never).validate()).toThrow('replicas')
@@ -153,12 +220,58 @@ describe('Kubernetes', () => {
     const { periodSeconds, failureThreshold } = container!.readinessProbe
     expect(config.drainDelayMs).toBeGreaterThan(2 * periodSeconds * failureThreshold * 1_000)
     const mounted = container!.volumeMounts.map(({ mountPath }) => mountPath)
-    for (const { tls } of config.inbounds)
-      for (const file of [tls?.certificate, tls?.key, tls?.clientAuthority, tls?.revocationList])
-        expect(
-          mounted.some((directory) => file?.startsWith(`${directory}/`)),
-          file,
-        ).toBe(true)
+    const { state } = config
+    const files = config.inbounds.flatMap(({ tls }) => [
+      tls?.certificate,
+      tls?.key,
+      tls?.clientAuthority,
+      tls?.revocationList,
+    ])
+    for (const file of [...files, state?.passwordFile, state?.secretFile, state?.authority, state?.directory])
+      expect(
+        mounted.some((directory) => file?.startsWith(`${directory}/`)),
+        file,
+      ).toBe(true)
+  })
+})
+
+describe('the store on Kubernetes', () => {
+  it('is where the config of the gateways says, and open to them alone', async () => {
+    const { state } = await readConfig('kubernetes/gateway.yaml')
+    const [deployment] = (await manifests('kubernetes/store/deployment.yaml')) as unknown as [DeploymentFile]
+    const [service] = (await manifests('kubernetes/store/service.yaml')) as unknown as [
+      ServiceFile & { readonly metadata: { readonly name: string } },
+    ]
+    const [policy] = (await manifests('kubernetes/store/networkpolicy.yaml')) as unknown as [PolicyFile]
+    const [gateways] = (await manifests('kubernetes/networkpolicy.yaml')) as unknown as [PolicyFile]
+    const [gateway] = (await manifests('kubernetes/deployment.yaml')) as unknown as [DeploymentFile]
+    const { labels } = deployment.spec.template.metadata
+    const [container] = deployment.spec.template.spec.containers
+    const port = container?.ports[0]?.containerPort ?? 0
+    expect(state?.redis).toBe(`rediss://${service.metadata.name}:${port}`)
+    expect(container?.args.join(' ')).toContain(`--port 0 --tls-port ${port} `)
+    for (const selector of [
+      deployment.spec.selector.matchLabels,
+      service.spec.selector,
+      policy.spec.podSelector.matchLabels,
+    ])
+      expect(labels).toMatchObject(selector)
+    const [way] = gateways.spec.egress?.filter(({ to }) => to[0]?.podSelector !== undefined) ?? []
+    expect(labels).toMatchObject(way?.to[0]?.podSelector?.matchLabels ?? { none: 'there' })
+    expect(way?.ports?.map((one) => one.port)).toEqual([port])
+    expect(policy.spec.ingress).toHaveLength(1)
+    expect(policy.spec.egress).toBe(undefined)
+    expect(gateway.spec.template.metadata.labels).toMatchObject(
+      policy.spec.ingress[0]?.from?.[0]?.podSelector?.matchLabels ?? { none: 'there' },
+    )
+  })
+
+  it('gives its user what docs/operating.md says and the tests of the gateways need', async () => {
+    const acl = await read('compose/store.acl')
+    const commands = [...acl.matchAll(/\+(\w+)/g)].map(([, name]) => name)
+    const documented = (await read('../../docs/operating.md')).replaceAll(/\s+/g, ' ')
+    expect(documented).toContain(acl.split('\n')[1]?.trim())
+    expect(commands.length).toBeGreaterThan(15)
   })
 })
 

@@ -1,6 +1,8 @@
 // Two gateways that share a Redis: failed sign-ins and the bytes of a day count together, and what one learns is revoked ends at the other too, over TLS and with a user of the access
 // list, with a message or without; and a gateway that starts late lets nobody in whom the others know to be out.
+import { readFileSync } from 'node:fs'
 import { copyFile, readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { configSchema, type ConfigInput } from '../../src/config/schema.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
@@ -19,8 +21,8 @@ import { startRawOrigin, Wire, type RawOrigin } from '../support/wire.ts'
 const TUNNEL = 4
 const PASSWORD = 'wort'
 /** What docs/operating.md says that a gateway needs. */
-const COMMANDS =
-  '+hello +auth +select +ping +subscribe +publish +getrange +set +del +eval +hmget +hset +hget +hincrby +pexpire +time +hvals +expire'
+const ACL = readFileSync(path.join(import.meta.dirname, '../../config/deploy/compose/store.acl'), 'utf8')
+const COMMANDS = [...ACL.matchAll(/\+\w+/g)].map(([command]) => command)
 
 let authority: TempDir
 let origin: RawOrigin
@@ -71,7 +73,7 @@ describe.skipIf(isMissing('redis-server', 'redis-cli'))('two gateways (needs red
         'on',
         `>${PASSWORD}`,
       ],
-      ...['~sightline:*', '&sightline:*', '-@all', ...COMMANDS.split(' ')],
+      ...['~sightline:*', '&sightline:*', '-@all', ...COMMANDS],
     ])
     await writeFile(authority.file('password'), `${PASSWORD}\n`)
   })
