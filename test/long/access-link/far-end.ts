@@ -1,5 +1,6 @@
 // The site and its name server, a process of its own in the gateway's namespace: `node far-end.ts SITE RESOLVER CERTIFICATE KEY
-// WORD`. http and https answer each request with WORD; every name has the site's address. Says its ports in one line.
+// WORD`. http and https answer each request with WORD, an echo each datagram with itself; every name has the site's address. Says
+// its ports in one line.
 import dgram from 'node:dgram'
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
@@ -23,6 +24,7 @@ const answer: http.RequestListener = (request, response) => {
 const plain = http.createServer(answer)
 const secure = https.createServer({ cert: readFileSync(certificate), key: readFileSync(key) }, answer)
 const names = dgram.createSocket('udp4')
+const echo = dgram.createSocket('udp4')
 
 names.on('message', (query, from) => {
   const { id, questions } = dissectDns(query)
@@ -36,6 +38,8 @@ names.on('message', (query, from) => {
 
 await new Promise<void>((resolve) => plain.listen(0, site, resolve))
 await new Promise<void>((resolve) => secure.listen(0, site, resolve))
+echo.on('message', (bytes, from) => echo.send(bytes, from.port, from.address))
+await new Promise<void>((resolve) => echo.bind(0, site, resolve))
 await new Promise<void>((resolve) => names.bind(53, resolver, resolve))
 const portOf = (server: http.Server): number => (server.address() as AddressInfo).port
-process.stdout.write(`listening http ${portOf(plain)} https ${portOf(secure)}\n`)
+process.stdout.write(`listening http ${portOf(plain)} https ${portOf(secure)} echo ${echo.address().port}\n`)

@@ -1,5 +1,5 @@
-// A client's machine, a router and a gateway's in network namespaces, with real programs: curl visits a site through `sightline
-// serve` and `sightline connect`, and tcpdump records the client's link. Rules: the taps of the lab have no part in it; what
+// A client's machine, a router and a gateway's in network namespaces, with real programs: curl, or for datagrams a program of
+// the test, visits a site through `sightline serve` and `sightline connect`, and tcpdump records the client's link. Rules: the taps of the lab have no part in it; what
 // is started is ended by whoever started it, and nothing is left in /etc.
 import type { ChildProcess } from 'node:child_process'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -13,8 +13,9 @@ import { start, succeed } from '../../support/programs.ts'
 import { tempDir, type TempDir } from '../../support/temp-dir.ts'
 import { GATEWAY, Network, ORIGIN } from '../link-cuts/network.ts'
 
-export const WAYS = ['direct', 'http-proxy', 'socks5', 'socks5h', 'https-proxy', 'tunnel'] as const
-export type Way = (typeof WAYS)[number]
+export type Way = 'direct' | 'http-proxy' | 'socks5' | 'socks5h' | 'https-proxy' | 'tunnel'
+/** How the site is visited: http, https, https in TLS 1.2, or a look-up and an echo by datagrams. */
+export type Kind = 'http' | 'https' | 'tls12' | 'udp'
 
 const GATEWAY_NAME = 'gateway.sightline.test'
 const TIMEOUT_MS = 20_000
@@ -32,7 +33,7 @@ export class AccessStage implements AsyncDisposable {
   readonly #network: Network
   readonly #directory: TempDir
   readonly #started: Array<AsyncDisposable> = []
-  #ports = { http: 0, https: 0 }
+  #ports = { http: 0, https: 0, echo: 0 }
   #gateway: SightlineProcess | undefined
   #client: SightlineProcess | undefined
 
@@ -61,16 +62,17 @@ export class AccessStage implements AsyncDisposable {
   }
 
   /** One visit, with a canary in every field, while tcpdump records the client's link. */
-  async visit(way: Way, scheme: 'http' | 'https'): Promise<Recorded> {
+  async visit(way: Way, kind: Kind): Promise<Recorded> {
     // The tunnel's handshake is part of what the link carries.
     this.#client = undefined
-    const capture = await Capture.start(this.#within('client'), this.#directory.file(`${way}-${scheme}.pcap`))
-    const keylog = this.#directory.file(`${way}-${scheme}.keys`)
+    const capture = await Capture.start(this.#within('client'), this.#directory.file(`${way}-${kind}.pcap`))
+    const keylog = this.#directory.file(`${way}-${kind}.keys`)
     await writeFile(keylog, '')
     try {
       await using client = way === 'tunnel' ? await this.#connect() : undefined
       this.#client = client
-      const [program = '', ...words] = [...this.#within('client'), 'curl', ...this.#curl(way, scheme)]
+      const command = kind === 'udp' ? this.#datagrams(way) : ['curl', ...this.#curl(way, kind)]
+      const [program = '', ...words] = [...this.#within('client'), ...command]
       const { stdout } = await succeed(program, words, {
         env: { SSLKEYLOGFILE: keylog },
         timeoutMs: TIMEOUT_MS,
@@ -81,8 +83,22 @@ export class AccessStage implements AsyncDisposable {
     }
   }
 
-  #curl(way: Way, scheme: 'http' | 'https'): string[] {
+  #datagrams(way: Way): string[] {
+    const { proxyUser, proxyPassword, requestBody } = this.#canaries
+    const ways: Partial<Record<Way, string>> = {
+      direct: 'direct',
+      socks5h: `${GATEWAY}:${this.#port('socks')} ${proxyUser} ${proxyPassword}`,
+      tunnel: `127.0.0.1:${this.#client?.port('client') ?? 0}`,
+    }
+    const script = path.join(import.meta.dirname, 'datagrams.ts')
+    const resolver = `${GATEWAY}:53`
+    const site = [this.#name(), `${this.#ports.echo}`, requestBody]
+    return [process.execPath, script, resolver, ...site, ...(ways[way]?.split(' ') ?? [])]
+  }
+
+  #curl(way: Way, kind: Exclude<Kind, 'udp'>): string[] {
     const words = this.#canaries
+    const scheme = kind === 'http' ? 'http' : 'https'
     const proxies: Record<Way, string[]> = {
       direct: [],
       'http-proxy': ['-x', `http://${GATEWAY}:${this.#port('http')}`],
@@ -101,6 +117,8 @@ export class AccessStage implements AsyncDisposable {
       : ['-U', `${words.proxyUser}:${words.proxyPassword}`]
     return [
       ...['-sS', '--http1.1', '--fail', '--cacert', this.#directory.file('ca.crt')],
+      // Of its TLS to the site alone.
+      ...(kind === 'tls12' ? ['--tls-max', '1.2'] : []),
       ...proxies[way],
       // curl says its user agent in CONNECT too; the lab's application does not.
       ...['--proxy-header', 'User-Agent:'],
@@ -135,8 +153,8 @@ export class AccessStage implements AsyncDisposable {
     const farEnd = new Program(this.#within('gateway'), process.execPath, args)
     this.#started.push(farEnd)
     const line = await farEnd.out.line(/^listening /)
-    const [, http = '', https = ''] = /http (\d+) https (\d+)/.exec(line) ?? []
-    this.#ports = { http: Number(http), https: Number(https) }
+    const [http = 0, https = 0, echo = 0] = [...line.matchAll(/\d+/g)].map(Number)
+    this.#ports = { http, https, echo }
 
     const tls = { certificate: file('gateway.crt'), key: file('gateway.key') }
     const trust = { clientAuthority: file('ca.crt'), revocationList: file('ca.crl') }
@@ -154,7 +172,7 @@ export class AccessStage implements AsyncDisposable {
         // The site's address is one of this machine's own, from which its kernel would dial too.
         outbounds: { direct: { type: 'direct', localAddress: GATEWAY } },
         dns: { servers: [`${GATEWAY}:53`] },
-        egress: { allow: [`${ORIGIN}/32`] },
+        egress: { allow: [`${ORIGIN}/32`, `${GATEWAY}/32:53`] },
       },
       this.#within('gateway'),
     )
