@@ -7,11 +7,14 @@ import { GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
 import { MAX_FRAME_BYTES } from '../protocol/mux/frame.ts'
 import { MuxSession, type SessionOptions } from '../protocol/mux/session.ts'
 import type { MuxStream } from '../protocol/mux/stream.ts'
+import { GrowthBudget } from '../protocol/mux/window.ts'
 import { abort } from './abort.ts'
 import { BUFFERS } from './buffer-budget.ts'
 import { MessageWriter } from './message-writer.ts'
 
 const FLUSH_BYTES = 256 * 1024
+/** What unread bytes of all tunnels may take beyond the least that each stream has. */
+const GROWTH = new GrowthBudget(256 * 1024 * 1024)
 const LIVENESS_TICK_MS = 1_000
 /** A tick that comes so long after the one before says that this process stood still, not that the peer did. */
 const STOOD_STILL_MS = 5_000
@@ -83,6 +86,7 @@ export class TunnelConnection {
     this.#socket = socket
     this.#events = events
     this.session = new MuxSession({
+      sharedGrowth: GROWTH,
       ...options,
       events: {
         open: (stream) => this.#events.open?.(stream),

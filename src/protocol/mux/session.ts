@@ -14,6 +14,7 @@ import {
   type StreamKind,
 } from './frame.ts'
 import { MuxStream, type StreamEvents, type StreamHost } from './stream.ts'
+import type { GrowthBudget } from './window.ts'
 
 export interface SessionEvents {
   /** The peer opened a stream (gateway's side only). Answer with `accept` or `refuse`. */
@@ -33,6 +34,8 @@ export interface SessionOptions {
   readonly maxStreams: number
   /** Bytes by which all receive windows together may grow past what each of them has at first. */
   readonly growthBudgetBytes?: number
+  /** What the sessions of a process share of such bytes; none where nothing is said. */
+  readonly sharedGrowth?: GrowthBudget
   readonly maxWindowBytes?: number
   /** Largest DATA payload that this end sends: with the headers of mux and WebSocket it fits one TLS record. */
   readonly payloadBytes?: number
@@ -55,7 +58,9 @@ export class MuxSession implements StreamHost {
 
   #events: SessionEvents
   #payloadBytes: number
-  #budgetBytes: number
+  #growthMost: number
+  #growthBytes = 0
+  #sharedGrowth: GrowthBudget | undefined
   #streams = new Map<number, MuxStream>()
   #control: Buffer[] = []
   #controlBytes = 0
@@ -69,7 +74,8 @@ export class MuxSession implements StreamHost {
     this.maxStreams = options.maxStreams
     this.maxWindowBytes = options.maxWindowBytes ?? 8 * 1024 * 1024
     this.#events = options.events
-    this.#budgetBytes = options.growthBudgetBytes ?? 32 * 1024 * 1024
+    this.#growthMost = options.growthBudgetBytes ?? 32 * 1024 * 1024
+    this.#sharedGrowth = options.sharedGrowth
     this.#payloadBytes = options.payloadBytes ?? DEFAULT_PAYLOAD_BYTES
   }
 
@@ -250,12 +256,13 @@ export class MuxSession implements StreamHost {
   }
 
   streamDone(stream: MuxStream): void {
-    if (this.#streams.delete(stream.id)) this.#budgetBytes += stream.windowBytes - firstWindow(stream.kind)
+    if (this.#streams.delete(stream.id)) this.takeBudget(firstWindow(stream.kind) - stream.windowBytes)
   }
 
   takeBudget(bytes: number): number {
-    const taken = Math.min(bytes, this.#budgetBytes)
-    this.#budgetBytes -= taken
+    const wanted = Math.min(bytes, this.#growthMost - this.#growthBytes)
+    const taken = this.#sharedGrowth?.take(wanted, this.#growthBytes) ?? wanted
+    this.#growthBytes += taken
     return taken
   }
 

@@ -31,6 +31,25 @@ const PROCESS_WINDOW_BYTES = 512 * 1024
 /** Credit is granted once this part of the window is free. */
 const GRANT_PART = 4
 
+/** Bytes by which the windows of all sessions of a process may grow together. */
+export class GrowthBudget {
+  #leftBytes: number
+
+  constructor(bytes: number) {
+    this.#leftBytes = bytes
+  }
+
+  /**
+   * Takes up to `bytes`, gives back where negative; says what it took. Nobody comes to hold more than is then left for all
+   * others, so that one more session can always grow (dynamic thresholds: Choudhury and Hahne, 1998).
+   */
+  take(bytes: number, heldBytes: number): number {
+    const taken = Math.min(bytes, Math.max(0, Math.floor((this.#leftBytes - heldBytes) / 2)))
+    this.#leftBytes -= taken
+    return taken
+  }
+}
+
 export class ReceiveWindow {
   #host: WindowHost
   #leastBytes: number

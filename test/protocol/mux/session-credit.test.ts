@@ -2,6 +2,7 @@
 // windows of a session may grow to together.
 import { describe, expect, it } from 'vitest'
 import { INITIAL_WINDOW_BYTES } from '../../../src/protocol/mux/frame.ts'
+import { GrowthBudget } from '../../../src/protocol/mux/window.ts'
 import { LongPair, type LinkShape } from '../../support/mux-link.ts'
 import { Pair } from '../../support/mux-pair.ts'
 
@@ -173,6 +174,22 @@ describe('the growth of all windows together', () => {
     const windows = Array.from({ length: 5 }, () => pour(pair, 1024 * KIB, 1).window)
     expect(windows.reduce((total, window) => total + window - INITIAL_WINDOW_BYTES, 0)).toBe(192 * KIB)
     expect(Math.min(...windows)).toBe(INITIAL_WINDOW_BYTES)
+  })
+
+  it('is shared by sessions, of which none may hold more than is left for the others', () => {
+    const sharedGrowth = new GrowthBudget(384 * KIB)
+    const pairs = Array.from({ length: 3 }, () => {
+      const pair = new Pair({ gateway: { sharedGrowth } })
+      pair.gateway.roundTripMs = 10
+      return pair
+    })
+    const growth = (pair: Pair): number => pour(pair, 4096 * KIB, 1).window - INITIAL_WINDOW_BYTES
+    const [first, second, third] = pairs.map(growth)
+    expect(first).toBe(192 * KIB)
+    expect(second).toBe(96 * KIB)
+    expect(third).toBe(48 * KIB)
+    for (const pair of pairs) pair.gateway.end('shutting-down')
+    expect(sharedGrowth.take(1024 * KIB, 0)).toBe(192 * KIB)
   })
 
   it('is given back by a stream that ends, however it ends', () => {
