@@ -53,7 +53,7 @@ describe('sightline itself', () => {
       expect([name, code]).toEqual([name, 0])
       expect(stdout.toString()).toBe(`${(await type([name, '--help'])).out}\n`)
     }
-  })
+  }, 90_000)
 
   it.each([
     [[], 2, /^usage: sightline COMMAND/, ''],
