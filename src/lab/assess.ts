@@ -47,7 +47,7 @@ export function assess(recording: Recording): LabRun {
   const views = vantagesOf(recording).map((vantage) => new View(vantage, subject))
   const onClientLink = views.filter(({ observer }) => observer === 'access-network')
 
-  const refusals = new View(refusalsOf(recording), subject)
+  const refusals = answersOf(recording)
   const others = otherCaptures(recording).map(
     ({ capture }) => new View({ ...NOBODY, captures: [capture] }, subject),
   )
@@ -172,12 +172,13 @@ function coverageDisagreements(scenario: Scenario, coverage: readonly Coverage[]
 }
 
 /** The gateway's end of the requests that it had to refuse. */
-function refusalsOf({ refusals, keylogs }: Recording): Vantage {
-  return {
+export function answersOf(recording: Recording): View {
+  const vantage: Vantage = {
     observer: 'gateway-operator',
-    captures: [{ name: 'refusals.pcapng', connections: refusals.access }],
-    ownKeylogs: [keylogs.gateway],
+    captures: [{ name: 'refusals.pcapng', connections: recording.refusals.access }],
+    ownKeylogs: [recording.keylogs.gateway],
     clientEnds: [],
     siteEnds: [],
   }
+  return new View(vantage, subjectOf(recording))
 }

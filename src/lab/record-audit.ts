@@ -35,12 +35,7 @@ interface Needle {
 /** `answers`: what the operator's end of the refused requests sent, decrypted. There is no gateway in direct use. */
 export function auditRecords(recording: Recording, answers: View): RecordAudit {
   if (recording.scenario.mode === 'direct') return { searched: [], found: [] }
-  const texts: Record<RecordSource, Uint8Array> = {
-    ...mapped(recording.written),
-    'error-answers': Buffer.concat(
-      answers.readable.filter(({ layer }) => layer.direction === 'down').map(({ layer }) => layer.bytes),
-    ),
-  }
+  const texts = recordTexts(recording, answers)
   const needles = needlesOf(recording)
   return {
     searched: RECORD_SOURCES.map((source) => ({ source, bytes: texts[source].length })),
@@ -54,6 +49,16 @@ export function auditRecords(recording: Recording, answers: View): RecordAudit {
           excerpt: excerpt(texts[source], hit),
         })),
       ),
+    ),
+  }
+}
+
+/** All that was searched. */
+export function recordTexts(recording: Recording, answers: View): Record<RecordSource, Uint8Array> {
+  return {
+    ...mapped(recording.written),
+    'error-answers': Buffer.concat(
+      answers.readable.filter(({ layer }) => layer.direction === 'down').map(({ layer }) => layer.bytes),
     ),
   }
 }

@@ -58,6 +58,18 @@ describe.skipIf(isMissing('chromium'))('the report in a browser (needs chromium)
 
       await open.page.keyboard.press('Escape')
       expect(await evidence.isVisible()).toBe(false)
+      for (const [behind, shows] of [
+        ['tunnel-http.around.untold-application', canaries.untoldLabel],
+        ['tunnel-http.written.log-info', '"level":"info"'],
+      ] as const) {
+        await open.page.click(`.cell[popovertarget="${behind}"]`)
+        const part = open.page.locator(`[id="${behind}"]`)
+        expect(await part.innerText()).toContain(shows)
+        expect(await violations(open.page, `[id="${behind}"]`)).toEqual([])
+        const of = `document.getElementById('${behind}')`
+        expect(await open.page.evaluate(`${of}.scrollWidth - ${of}.clientWidth`)).toBe(0)
+        await open.page.keyboard.press('Escape')
+      }
       expect(open.fetched).toEqual([url])
       expect(open.complaints).toEqual([])
     },

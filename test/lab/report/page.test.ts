@@ -66,7 +66,9 @@ describe('the report', () => {
 
   it('has a button for every cell, and what it shows', () => {
     const buttons = [
-      ...page.matchAll(/class="cell [^"]*"\s+popovertarget="([^"]*)"[^>]*>\s*([a-z-]+)\s*<\/button>/g),
+      ...page.matchAll(
+        /class="cell [^"]*"\s+popovertarget="((?![^"]*\.around\.)[^"]*)"[^>]*>\s*([a-z-]+)\s*<\/button>/g,
+      ),
     ]
     const shown = buttons.map(([, id, text]) => `${id} ${text}`)
     const cells = measured.result.runs.flatMap((run) =>
@@ -76,7 +78,11 @@ describe('the report', () => {
     )
     expect(shown.toSorted()).toEqual(cells.toSorted())
     const popovers = [...page.matchAll(/<div popover id="([^"]*)"/g)].map(([, id = '']) => id)
-    expect(popovers.toSorted()).toEqual(buttons.map(([, id = '']) => id).toSorted())
+    const opened = [...page.matchAll(/class="cell [^"]*"\s+popovertarget="([^"]*)"/g)].map(
+      ([, id = '']) => id,
+    )
+    expect(popovers.toSorted()).toEqual(opened.toSorted())
+    expect(opened.length - buttons.length).toBe(measured.result.runs.length * (4 + 7))
   })
 
   it('marks, of each piece of evidence, the very bytes that stand there in the capture file', () => {
@@ -120,6 +126,49 @@ describe('the report', () => {
     const shown = popoverOf(page, 'http-proxy-http.destination.client-address')
     expect(shown).toMatch(/found elsewhere/)
     expect(shown).toContain('popovertarget="http-proxy-http.access-network.client-address"')
+  })
+
+  it('shows behind what goes around a mode the bytes that did, and where all else went', () => {
+    const [run, recording] = pairs().find(([{ mode }]) => mode === 'tunnel')!
+    const { canaries, parties } = recording
+    const untold = popoverOf(page, 'tunnel-http.around.untold-application')
+    const excerpt = run.coverage.find(({ traffic }) => traffic === 'untold-application')!.evidence[0]!.excerpt
+    expect(unescaped(untold.replaceAll(/<\/?mark>/g, ''))).toContain(excerpt)
+    expect(untold).toContain(`<mark>${canaries.untoldLabel}</mark>`)
+    expect(untold).toContain(`to the destination, ${parties.destination} port`)
+    const datagram = popoverOf(page, 'tunnel-http.around.udp')
+    expect(datagram).toContain('is not there')
+    expect(datagram).toContain(`to the gateway, ${parties.gateway} port`)
+    expect(datagram).not.toMatch(/class="hex"|to the (?:resolver|destination)/)
+  })
+
+  it('shows behind what the gateway wrote down the text that was searched', () => {
+    const [, recording] = pairs().find(([{ mode, scheme }]) => mode === 'tunnel' && scheme === 'http')!
+    const log = unescaped(popoverOf(page, 'tunnel-http.written.log-info'))
+    expect(log).toContain(recording.written['log-info'].trimEnd())
+    expect(log).toMatch(/Found:\s+0/)
+    expect(popoverOf(page, 'tunnel-http.written.log-error')).toContain('Nothing was written there')
+    expect(popoverOf(page, 'http-proxy-http.written.error-answers')).toMatch(/HTTP\/1\.1 (?:403|502)/)
+    expect(popoverOf(page, 'tunnel-http.written.metrics')).toMatch(/The first 12000 of \d+ characters/)
+  })
+
+  it('names what was found in what the gateway wrote, and where', () => {
+    const [run, recording] = pairs()[0]!
+    const searched = run.recorded.searched
+    const found = [
+      { source: 'metrics', information: 'content', field: 'cookie', encoding: 'hex', excerpt: HOSTILE },
+    ] as const
+    const leaking = { ...run, recorded: { searched, found } }
+    const text = htmlReport({
+      result: { ...measured.result, runs: [leaking] },
+      recordings: [recording],
+      observers: ['access-network', 'destination'],
+    })
+    const bytes = searched.find(({ source }) => source === 'metrics')!.bytes
+    expect(text).toMatch(new RegExp(`class="cell clear"[^>]*>\\s*1 in ${bytes}`))
+    expect(popoverOf(text, `${captureFolder(run)}.written.metrics`)).toContain(
+      'cookie (hex): <code>&quot;&gt;',
+    )
   })
 
   it('has no script, no style from elsewhere and no address to fetch', () => {

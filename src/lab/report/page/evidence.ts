@@ -22,43 +22,65 @@ function evidenceId(run: LabRun, observer: Observer, information: Information): 
   return `${captureFolder(run)}.${observer}.${information}`
 }
 
+/** A button that shows the part with this id. `label` says what it is to who does not see where it stands. */
+export function opener(id: string, text: string, look: string, label = text): Html {
+  return markup`<button type="button" class="${look}" popovertarget="${id}" aria-label="${label}">
+    ${text}
+  </button>`
+}
+
+/** A part that its button shows. */
+export function openedPart(id: string, title: string, body: readonly Html[]): Html {
+  return markup`<div popover id="${id}" role="dialog" aria-labelledby="${id}.title">
+      <h3 id="${id}.title" tabindex="-1" autofocus>${title}</h3>
+      <button type="button" class="close" popovertarget="${id}" popovertargetaction="hide">close</button>
+      ${body}
+    </div> `
+}
+
 /** A button that shows the evidence of a cell. */
 export function evidenceButton(run: LabRun, cell: Cell, text: string, kind: 'cell' | 'ref'): Html {
   const { observer, information, value } = cell
-  const label =
-    kind === 'cell'
-      ? `${text}: ${information} at the ${OBSERVER_WORDS[observer].title}, ${runName(run)}`
-      : text
-  return markup`<button
-    type="button"
-    class="${kind} ${kind === 'cell' ? value : ''}"
-    popovertarget="${evidenceId(run, observer, information)}"
-    aria-label="${label}"
-  >
-    ${text}
-  </button>`
+  const id = evidenceId(run, observer, information)
+  return kind === 'ref'
+    ? opener(id, text, kind)
+    : opener(
+        id,
+        text,
+        `${kind} ${value}`,
+        `${text}: ${information} at the ${OBSERVER_WORDS[observer].title}, ${runName(run)}`,
+      )
 }
 
 /** Everything behind one run's cells, each in a part that its button shows; `planted` words are marked where they are read. */
 export function evidenceOf(run: LabRun, packets: Packets, planted: readonly string[]): Html[] {
   return run.cells.map((cell) => {
     const { observer, information, value, reason, evidence } = cell
-    const id = evidenceId(run, observer, information)
-    const pieces = chosen(evidence).map((one) => evidencePiece(run, one, packets, planted))
-    const left = evidence.length - pieces.length
-    return markup`<div popover id="${id}" role="dialog" aria-labelledby="${id}.title">
-      <h3 id="${id}.title" tabindex="-1" autofocus>
-        ${information} at the ${OBSERVER_WORDS[observer].title}: ${runName(run)}
-      </h3>
-      <button type="button" class="close" popovertarget="${id}" popovertargetaction="hide">close</button>
-      <p>
+    const title = `${information} at the ${OBSERVER_WORDS[observer].title}: ${runName(run)}`
+    return openedPart(evidenceId(run, observer, information), title, [
+      markup`<p>
         <span class="value ${value}">${value}</span>
         ${VALUE_WORDS[value]}.
       </p>
-      ${reason === undefined || VALUE_WORDS[value].includes(reason) ? '' : markup`<p>${reason}.</p>`}
-      ${pieces}${left > 0 ? markup`<p class="soft">${left} more of the same cell stand in the JSON.</p>` : markup``}${value === 'absent' ? whereItIs(run, cell) : markup``}
-    </div> `
+      ${reason === undefined || VALUE_WORDS[value].includes(reason) ? '' : markup`<p>${reason}.</p>`}`,
+      ...evidencePieces(run, evidence, packets, planted),
+      ...(value === 'absent' ? [whereItIs(run, cell)] : []),
+    ])
   })
+}
+
+/** The chosen ones of many, and how many there are beside them. */
+export function evidencePieces(
+  run: LabRun,
+  evidence: readonly Evidence[],
+  packets: Packets,
+  planted: readonly string[],
+): Html[] {
+  const pieces = chosen(evidence).map((one) => evidencePiece(run, one, packets, planted))
+  const left = evidence.length - pieces.length
+  return left === 0
+    ? pieces
+    : [...pieces, markup`<p class="soft">${left} more of the same stand in the JSON.</p>`]
 }
 
 /** Of many pieces those that differ most: one of each field and encoding, then others. */

@@ -1,12 +1,12 @@
-// The parts of the report beside the matrix: facts, changes, coverage, observers who join, what was recorded, controls.
+// The parts of the report beside the matrix: facts, changes, sizes, observers who join, controls.
 // Pure. Rule: each says what was measured, and says so where this measurement lacks what it would need.
 import { INFORMATION, type Observer } from '../../../policy/exposure.ts'
 import type { Recording } from '../../recording.ts'
-import { runName, type Coverage, type LabResult, type LabRun } from '../../model.ts'
+import { runName, type LabResult, type LabRun } from '../../model.ts'
 import { comparisons, comparisonTitle } from '../changes.ts'
 import { joinObservers, matchByTime } from '../collusion.ts'
 import { factsOf, procedureLines, type Fact } from '../facts.ts'
-import { byVisit, listed, OBSERVER_WORDS, TRAFFIC_WORDS, VISIT_WORDS, visitOf } from '../words.ts'
+import { byVisit, listed, OBSERVER_WORDS, VISIT_WORDS, visitOf } from '../words.ts'
 import { evidenceButton } from './evidence.ts'
 import { markup, type Html } from './html.ts'
 
@@ -68,47 +68,6 @@ export function shapePart(runs: readonly LabRun[]): Html {
     <ul>${told.map((line) => markup`<li>${line}</li>`)}</ul>`
 }
 
-export function coveragePart(runs: readonly LabRun[]): Html {
-  const measured = runs.filter(({ coverage, mode }) => coverage.length > 0 && mode !== 'direct')
-  if (measured.length === 0) return markup`<p>Not measured in this run.</p>`
-  const kinds = [...new Set(measured.flatMap(({ coverage }) => coverage.map(({ traffic }) => traffic)))]
-  const rows = measured.map((run) => {
-    const cells = kinds.map((kind) => {
-      const found = run.coverage.find(({ traffic }) => traffic === kind)
-      return markup`<td data-mode="${TRAFFIC_WORDS[kind]}">${coverageWord(found)}</td>`
-    })
-    return markup`<tr>
-      <th scope="row">${runName(run)}</th>
-      ${cells}
-    </tr>`
-  })
-  return markup`<p>
-      With the mode on, what still left the client outside it? This is the real difference between a proxy and
-      a VPN.
-    </p>
-    <table class="matrix covered">
-      <caption>
-        What left the client outside the mode
-      </caption>
-      <thead>
-        <tr>
-          <td></td>
-          ${kinds.map((kind) => markup`<th scope="col">${TRAFFIC_WORDS[kind]}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${rows}
-      </tbody>
-    </table>`
-}
-
-function coverageWord(found: Coverage | undefined): Html {
-  if (found === undefined) return markup`<span class="value not-measured">not measured</span>`
-  return found.outside
-    ? markup`<span class="value clear">outside</span>`
-    : markup`<span class="value sealed">through the mode</span>`
-}
-
 export function collusionPart(
   runs: readonly LabRun[],
   recordings: readonly Recording[],
@@ -155,29 +114,6 @@ export function collusionPart(
         ${rows}
       </tbody>
     </table>`
-}
-
-export function recordedPart(runs: readonly LabRun[]): Html {
-  const searched = runs.flatMap(({ recorded }) => recorded.searched)
-  if (searched.length === 0) return markup`<p>Not measured in this run.</p>`
-  const found = runs.flatMap((run) => run.recorded.found.map((one) => ({ run, ...one })))
-  const sources = [...new Set(searched.map(({ source }) => source))]
-  const bytes = searched.reduce((sum, one) => sum + one.bytes, 0)
-  const items = found.map(
-    ({ run, source, field, encoding, excerpt }) =>
-      markup`<li>${runName(run)}: ${source} holds ${field} (${encoding}): <code>${excerpt}</code></li>`,
-  )
-  return markup`<p>
-      Beside what its operator could see: its own ${listed(sources)}, ${bytes} bytes in all, were searched for
-      every planted word. Found: ${found.length}.
-    </p>
-    ${
-      found.length === 0
-        ? markup``
-        : markup`<ul class="bad">
-            ${items}
-          </ul>`
-    }`
 }
 
 export function controlsPart({ runs, standIns }: LabResult): Html {

@@ -16,15 +16,9 @@ import {
 } from '../words.ts'
 import { evidenceButton, evidenceOf, type Packets } from './evidence.ts'
 import { Html, markup } from './html.ts'
-import {
-  changesPart,
-  collusionPart,
-  controlsPart,
-  coveragePart,
-  factsPart,
-  recordedPart,
-  shapePart,
-} from './parts.ts'
+import { changesPart, collusionPart, controlsPart, factsPart, shapePart } from './parts.ts'
+import { aroundEvidence, aroundPart } from './around.ts'
+import { recordedEvidence, recordedPart } from './recorded.ts'
 import { STYLE } from './style.ts'
 
 export interface Report {
@@ -45,14 +39,20 @@ export function htmlReport({ result, recordings, observers }: Report): string {
     ['facts', 'Eight facts', factsPart(runs)],
     ['changes', 'What changes from mode to mode', changesPart(runs)],
     ['shape', 'What sizes alone tell', shapePart(runs)],
-    ['coverage', 'What goes around the mode', coveragePart(runs)],
+    ['coverage', 'What goes around the mode', aroundPart(runs)],
     ['together', 'If observers put together what they saw', collusionPart(runs, recordings, observers)],
     ['recorded', 'What the gateway wrote down', recordedPart(runs)],
     ['controls', 'Why to believe this', controlsPart(result)],
   ]
   const evidence = runs.flatMap((run, index) => {
-    const { canaries = {} } = recordings[index] ?? {}
-    return evidenceOf(run, packetsIn(recordings[index]), Object.values(canaries))
+    const recording = recordings[index]
+    if (recording === undefined) return []
+    const packets = packetsIn(recording)
+    return [
+      ...evidenceOf(run, packets, Object.values(recording.canaries)),
+      ...aroundEvidence(run, recording, packets),
+      ...recordedEvidence(run, recording),
+    ]
   })
   const page = markup`<!doctype html>
     <html lang="en">
@@ -102,8 +102,7 @@ function verdict({ agreesWithTruthTable, runs }: LabResult): string {
     : `The measurement disagrees with the truth table: ${findings} findings, below.`
 }
 
-function packetsIn(recording: Recording | undefined): Packets {
-  if (recording === undefined) return new Map()
+function packetsIn(recording: Recording): Packets {
   return new Map(
     capturesOf(recording).map(({ name, connections }) => [
       name,

@@ -45,6 +45,7 @@ details { margin: .3rem 0; } summary { cursor: pointer; }
 .piece { border-top: 1px solid var(--line); margin-top: .8rem; padding-top: .6rem; }
 .facts { display: grid; grid-template-columns: max-content 1fr; gap: 0 .9rem; margin: .3rem 0; font-size: .92rem; } .facts dt { color: var(--soft); } .facts dd { margin: 0; overflow-wrap: anywhere; }
 pre.hex { overflow-x: auto; background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: .5rem .7rem; margin: .4rem 0; }
+pre.text { white-space: pre-wrap; overflow-wrap: anywhere; }
 mark { background: var(--mark); color: var(--mark-text); } .place { color: var(--soft); }
 @media (max-width: 44rem) {
   main { padding: 1rem .9rem; } h1 { font-size: 1.4rem; }
@@ -52,7 +53,7 @@ mark { background: var(--mark); color: var(--mark-text); } .place { color: var(-
   .matrix thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .matrix tbody tr { display: grid; grid-template-columns: repeat(3, 1fr); gap: .3rem; border-bottom: 1px solid var(--line); padding: .4rem 0; }
   .matrix tbody th { grid-column: 1 / -1; font-weight: 600; padding: 0; border: 0; } .matrix td { border: 0; padding: 0; }
-  .matrix.joined tbody tr { grid-template-columns: 1fr; } .matrix.covered tbody tr { grid-template-columns: 1fr 1fr; }
+  .matrix.joined tbody tr { grid-template-columns: 1fr; } .matrix.covered tbody tr, .matrix.written tbody tr { grid-template-columns: 1fr 1fr; }
   .matrix td::before { content: attr(data-mode); display: block; font-size: .72rem; line-height: 1.3; color: var(--soft); }
   .cell { padding: .1rem .3rem; font-size: .85rem; } tbody th { width: 9rem; }
   [popover] { padding: .8rem .9rem; } code, pre { font-size: .76rem; } pre.hex { font-size: .68rem; padding: .4rem; }
