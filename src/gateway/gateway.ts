@@ -191,6 +191,7 @@ export class Gateway {
     this.#enter('draining')
     const finished = await this.#requests.inFlight.over(timeoutMs)
     if (finished) this.#inbounds.endIdle()
+    await this.#shared.flush()
     this.destroy()
     return finished
   }

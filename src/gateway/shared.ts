@@ -71,6 +71,11 @@ export class Shared {
     }
   }
 
+  /** Before the end: others are told what moved here. */
+  async flush(): Promise<void> {
+    await this.#current?.flush()
+  }
+
   close(): void {
     this.#current?.close()
     this.#next?.close()

@@ -18,6 +18,8 @@ const QUESTIONS_MAX = 4_096
 const DENIED = /^(WRONGPASS|NOAUTH|NOPERM|ERR AUTH)/
 /** What has another shape than what is kept here. */
 const MISSHAPEN = /^(WRONGTYPE|ERR value is not|ERR Error running script|ERR hash value)/
+/** Of one that has become another's copy, or is not there yet: its name may lead to another by now. */
+const ELSEWHERE = /^(READONLY|MASTERDOWN|LOADING) /
 const UNTRUSTED = /^(CERT_|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED|ERR_TLS_CERT|HOSTNAME_MISMATCH|ERR_SSL)/
 
 export interface LinkEvents {
@@ -86,6 +88,8 @@ export class StateLink {
     try {
       return await Promise.race([session.client.sendCommand(command), session.ended])
     } catch (thrown) {
+      if (thrown instanceof Error && ELSEWHERE.test(thrown.message))
+        session.end(new GatewayError('state-unavailable'))
       throw errorOf(thrown)
     } finally {
       this.#asked -= 1

@@ -126,6 +126,13 @@ export class SharedState {
     )
   }
 
+  /** Tells what others do not know yet; gives up where that takes longer than an answer may. */
+  async flush(): Promise<void> {
+    if (!this.up) return
+    const flushed = this.#part('quotas', () => this.#use.sync())
+    await Promise.race([flushed, wait(this.config.timeoutMs, undefined, { ref: false })])
+  }
+
   close(): void {
     this.#closed = true
     clearInterval(this.#timer)

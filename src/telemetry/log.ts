@@ -6,6 +6,7 @@ import { pino, type DestinationStream, type Logger } from 'pino'
 import { ERROR_ANSWERS, type ErrorCode } from '../errors.ts'
 import type { Observer, Refusal } from '../gateway/observer.ts'
 import type { Identity } from '../protocol/request.ts'
+import type { StatePart } from '../state/shared-state.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
@@ -14,6 +15,8 @@ const PSEUDONYM_CHARS = 10
 export class Log {
   #pino: Logger
   #key = randomBytes(32)
+  /** What was said last of each part of what replicas share, since all of it was well. */
+  #sharedSaid = new Map<StatePart, ErrorCode>()
 
   constructor(level: LogLevel, destination: DestinationStream) {
     this.#pino = pino(
@@ -94,8 +97,13 @@ export class Log {
     sharedState: (up) => {
       if (up === true) this.#pino.info('shared state up')
     },
-    sharedStateFailed: (part, code) => this.#pino[ERROR_ANSWERS[code].level]({ part, code }, 'shared state'),
-    sharedStateSynced: () => {},
+    sharedStateFailed: (part, code) => {
+      // Tried again every second or two, for as long as it is away.
+      if (this.#sharedSaid.get(part) === code) return
+      this.#sharedSaid.set(part, code)
+      this.#pino[ERROR_ANSWERS[code].level]({ part, code }, 'shared state')
+    },
+    sharedStateSynced: () => this.#sharedSaid.clear(),
     stateChanged: (state) => {
       if (state !== 'serving') this.#pino.info(state)
     },

@@ -87,6 +87,21 @@ describe('config check', () => {
       'inbounds: [{ type: http, listen: "127.0.0.1:0", auth: { users: users } }]',
       'error: DIR/users: line 1 is not name:scrypt-hash; hint: write it with: sightline user add NAME --file DIR/users',
     ],
+    [
+      'a secret of replicas that is too short',
+      `${http}\nstate: { redis: "redis://redis.example", secretFile: users }`,
+      'error: state.secretFile DIR/users: it has fewer than 32 characters; hint: make it once, and give every replica the same: openssl rand -base64 32',
+    ],
+    [
+      "a store's authority that is none",
+      `${http}\nstate: { redis: "rediss://a:sesame@redis.example", secretFile: certs/ca.crt, authority: users }`,
+      'error: state.authority DIR/users: it holds no certificate that can be read; hint: give the PEM file of the authority',
+    ],
+    [
+      'a password of a store that is not there',
+      `${http}\nstate: { redis: "redis://redis.example", secretFile: certs/ca.crt, passwordFile: none }`,
+      'error: state.passwordFile DIR/none: there is no such file; hint: ',
+    ],
     ['a rule that is none', `${http}\negress: { allow: ["300.1.1.1/8"] }`, 'error: '],
     [
       'a star without quotes',

@@ -9,10 +9,17 @@ import { Gateway } from '../../src/gateway/gateway.ts'
 import { hashPassword } from '../../src/gateway/users.ts'
 import { issue, revoke } from '../../src/pki/store.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
+import { eventually } from '../support/eventually.ts'
 import { samples, sum } from '../support/metrics.ts'
 import { isMissing } from '../support/programs.ts'
 import { startRedis, type Redis } from '../support/redis.ts'
-import { makeAuthority, startReplica, statusFor, type Replica } from '../support/replicas.ts'
+import {
+  makeAuthority,
+  startReplica,
+  statusFor,
+  type Replica,
+  type ReplicaOptions,
+} from '../support/replicas.ts'
 import { clientConfig } from '../support/stacks.ts'
 import { type TempDir } from '../support/temp-dir.ts'
 import { connectHead } from '../support/through.ts'
@@ -50,6 +57,12 @@ async function liveStream(client: Gateway): Promise<Wire> {
   return wire
 }
 
+const sendUntilReset = (wire: Wire): Promise<void> =>
+  eventually(() => {
+    wire.send('x')
+    expect(wire.ending).toBe('reset')
+  })
+
 /** Revokes, and gives the list to this replica alone. */
 async function revokeAt(replica: Replica, name: string): Promise<void> {
   await revoke(authority.path, name)
@@ -79,7 +92,11 @@ describe.skipIf(isMissing('redis-server', 'redis-cli'))('two gateways (needs red
   })
   afterAll(() => redis?.[Symbol.asyncDispose]())
 
-  const start = (users?: string, limits?: ConfigInput['limits']): Promise<Replica> =>
+  const start = (
+    users?: string,
+    limits?: ConfigInput['limits'],
+    more: Partial<ReplicaOptions['state']> = {},
+  ): Promise<Replica> =>
     startReplica({
       authority,
       limits,
@@ -90,8 +107,34 @@ describe.skipIf(isMissing('redis-server', 'redis-cli'))('two gateways (needs red
         username: 'sightline',
         passwordFile: authority.file('password'),
         authority: authority.file('ca.crt'),
+        ...more,
       },
     })
+
+  it.each([
+    ['a server that another authority vouches for', { authority: 'other' }, 'state-untrusted'],
+    ['a wrong password', { passwordFile: 'other' }, 'state-auth-failed'],
+    ['a user that is not there', { username: 'nobody' }, 'state-auth-failed'],
+    ['a server that speaks TLS where none is meant', { redis: 'redis' }, 'state-unavailable'],
+  ])('say what is wrong with %s', async (_what, wrong, code) => {
+    const other = await makeAuthority()
+    const files = { authority: other.file('ca.crt'), passwordFile: other.file('ca.crt') }
+    await using replica = await start(undefined, undefined, {
+      timeoutMs: 250,
+      ...('authority' in wrong && { authority: files.authority }),
+      ...('passwordFile' in wrong && { passwordFile: files.passwordFile }),
+      ...('username' in wrong && { username: wrong.username }),
+      ...('redis' in wrong && { redis: `redis://localhost:${redis.port}`, authority: undefined }),
+    })
+    await eventually(async () =>
+      expect(
+        samples(await replica.metrics(), 'sightline_shared_state_errors_total', { part: 'connection', code })
+          .length,
+      ).toBe(1),
+    )
+    expect(sum(await replica.metrics(), 'sightline_shared_state_up')).toBe(0)
+    await other[Symbol.asyncDispose]()
+  })
 
   it('end the streams of a certificate that one of them learns is revoked; others go on', async () => {
     await using one = await start()
@@ -152,16 +195,14 @@ describe.skipIf(isMissing('redis-server', 'redis-cli'))('two gateways (needs red
     using heavy = await stream(one)
     heavy.send('x'.repeat(100_001))
     expect(await heavy.ended()).toBe('reset')
-    // With the next byte of it.
-    open.send('x')
-    expect(await open.ended()).toBe('reset')
+    // With the next byte of it that the other is asked about.
+    await sendUntilReset(open)
     expect(await statusFor(other, 'alice:correct')).toBe('429')
     expect(await statusFor(other, 'bob:his')).toBe('403')
     // One that starts now learns it from the first that is relayed.
     await using late = await start(users, limits)
     using fresh = await stream(late)
-    fresh.send('x')
-    expect(await fresh.ended()).toBe('reset')
+    await sendUntilReset(fresh)
     expect(await statusFor(late, 'alice:correct')).toBe('429')
     for (const replica of [one, other, late])
       expect(samples(await replica.metrics(), 'sightline_shared_state_errors_total')).toEqual([])

@@ -10,7 +10,7 @@ import { sum } from '../support/metrics.ts'
 import { makeAuthority, startReplica, statusFor, type Replica } from '../support/replicas.ts'
 import { bulk, emptyStore, startStorePeer, type StorePeer } from '../support/store-peer.ts'
 import { tempDir, type TempDir } from '../support/temp-dir.ts'
-import { Wire } from '../support/wire.ts'
+import { startRawOrigin, Wire } from '../support/wire.ts'
 
 let authority: TempDir
 /** A later list than that of the files, which revokes mallory. */
@@ -199,6 +199,29 @@ describe('a quota at a gateway with a store', () => {
     store.answer = (command, socket) =>
       command[0] === 'EVAL' ? `*1\r\n${bulk('0')}` : answer(command, socket)
     await eventually(async () => expect(await statusFor(replica, 'alice:correct')).toBe('403'))
+  })
+
+  it('has been told there of all that moved when a drain is over', async () => {
+    await using origin = await startRawOrigin()
+    const { answer } = store
+    store.answer = (command, socket) => {
+      if (command[0] !== 'EVAL') return answer(command, socket)
+      return command[2] === '1' ? `*1\r\n${bulk(command.at(-1) ?? '')}` : ':0\r\n'
+    }
+    await using replica = await startReplica({
+      authority,
+      users: `alice:${await hashPassword('correct')}\n`,
+      limits: { bytesPerDayPerIdentity: 100_000 },
+      state: { redis: `redis://127.0.0.1:${store.port}`, timeoutMs: THERE_MS },
+    })
+    using wire = await Wire.connect(replica.port(0))
+    const basic = Buffer.from('alice:correct').toString('base64')
+    wire.send(`CONNECT 127.0.0.1:${origin.port} HTTP/1.1\r\nproxy-authorization: Basic ${basic}\r\n\r\n`)
+    await wire.untilText('\r\n\r\n')
+    wire.send('x'.repeat(1_234))
+    await (await origin.wire()).untilBytes(1_234)
+    await replica.gateway.drain(1)
+    expect(store.commands.findLast(([name]) => name === 'EVAL')?.at(-1)).toBe('1234')
   })
 })
 

@@ -45,6 +45,24 @@ describe('the log', () => {
     ])
   })
 
+  it('says what fails of what replicas share when that changes, and again once all was well', () => {
+    const { log, lines } = newLog()
+    const { observer } = log
+    for (let times = 0; times < 3; times += 1) observer.sharedStateFailed('connection', 'state-unavailable')
+    observer.sharedStateFailed('connection', 'state-auth-failed')
+    observer.sharedStateFailed('quotas', 'state-auth-failed')
+    observer.sharedState(true)
+    observer.sharedStateSynced()
+    observer.sharedStateFailed('connection', 'state-auth-failed')
+    expect(lines.map(({ level, msg, part, code }) => [level, msg, part, code])).toEqual([
+      ['warn', 'shared state', 'connection', 'state-unavailable'],
+      ['error', 'shared state', 'connection', 'state-auth-failed'],
+      ['error', 'shared state', 'quotas', 'state-auth-failed'],
+      ['info', 'shared state up', undefined, undefined],
+      ['error', 'shared state', 'connection', 'state-auth-failed'],
+    ])
+  })
+
   it('gives one identity one pseudonym, which a restart changes, and a user never that of a certificate', () => {
     const { log, lines } = newLog()
     log.observer.refused(refusal('destination-denied', 'alice'))
