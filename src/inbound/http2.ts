@@ -4,7 +4,7 @@
 import http from 'node:http'
 import http2, { type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
-import { ERROR_ANSWERS, toGatewayError, type ErrorCode } from '../errors.ts'
+import { ERROR_ANSWERS, GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
 import { endToEndFields, fieldPairs } from '../protocol/http/fields.ts'
 import { parseAuthority } from '../protocol/http/target.ts'
 import { abort } from '../transport/abort.ts'
@@ -108,6 +108,10 @@ export class Http2Inbound {
         signal: gone.signal,
         confirm: () => {
           stream.off('close', onClose)
+          // Node ends both directions of a stream that was reset, as if all had come, right after this.
+          stream.once('aborted', () =>
+            stream.destroy(new GatewayError('connection-reset', { side: 'client' })),
+          )
           stream.respond({ [HTTP2_HEADER_STATUS]: 200 })
           return stream
         },
@@ -174,6 +178,7 @@ export class Http2Inbound {
       if (received?.complete === true) return
       if (!stream.closed) stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR)
     })
+    stream.on('aborted', () => outgoing.destroy())
     stream.on('close', () => outgoing.destroy())
     if (stream.endAfterHeaders) outgoing.end()
     else stream.pipe(outgoing)

@@ -4,11 +4,13 @@ import http2 from 'node:http2'
 import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hashPassword } from '../../src/gateway/users.ts'
+import { eventually } from '../support/eventually.ts'
+import { sum } from '../support/metrics.ts'
 import { bytesHash, startOrigin, type Origin } from '../support/origin.ts'
 import { createHash } from 'node:crypto'
 import { startStack, type Stack } from '../support/stacks.ts'
 import { tempDir, type TempDir } from '../support/temp-dir.ts'
-import { startRawOrigin } from '../support/wire.ts'
+import { startRawOrigin, Wire } from '../support/wire.ts'
 
 let stack: Stack
 let origin: Origin
@@ -46,6 +48,21 @@ function reply(stream: http2.ClientHttp2Stream): Promise<Reply> {
 
 const status = (stream: http2.ClientHttp2Stream): Promise<number> =>
   new Promise((resolve) => stream.once('response', (headers) => resolve(Number(headers[':status']))))
+
+/** One frame (RFC 9113 section 4.1), of stream 1 where nothing else is said. */
+function frame(type: number, flags: number, payload: Buffer, stream = 1): Buffer {
+  const head = Buffer.alloc(9)
+  head.writeUIntBE(payload.length, 0, 3)
+  head[3] = type
+  head[4] = flags
+  head.writeUInt32BE(stream, 5)
+  return Buffer.concat([head, payload])
+}
+
+/** A field with a name of the static table (RFC 7541 section 6.2.2). */
+function field(name: number, value: string): Buffer {
+  return Buffer.concat([Buffer.from([name, value.length]), Buffer.from(value)])
+}
 
 describe('HTTP/2 to the encrypted proxy', () => {
   it('is negotiated by ALPN', async () => {
@@ -104,6 +121,43 @@ describe('HTTP/2 to the encrypted proxy', () => {
     await new Promise((resolve) => stream.once('data', resolve))
     wire.reset()
     expect((await whole).rstCode).not.toBe(http2.constants.NGHTTP2_NO_ERROR)
+  })
+
+  it.each([
+    ['by RST_STREAM', (wire: Wire) => wire.send(frame(3, 0, Buffer.from([0, 0, 0, 8])))],
+    ['by leaving', (wire: Wire) => wire.reset()],
+  ])('a byte stream that the client breaks off %s is reset, and leaves nothing open', async (_how, leave) => {
+    await using raw = await startRawOrigin()
+    using client = await Wire.connectTls(stack.ports.https, { ca: stack.authority, ALPNProtocols: ['h2'] })
+    client.send('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+    client.send(frame(4, 0, Buffer.alloc(0), 0))
+    client.send(frame(1, 4, Buffer.concat([field(2, 'CONNECT'), field(1, `127.0.0.1:${raw.port}`)])))
+    client.send(frame(0, 0, Buffer.from('half')))
+    const wire = await raw.wire()
+    await wire.untilText('half')
+    leave(client)
+    expect(await wire.ended()).toBe('reset')
+    await eventually(async () => expect(sum(await stack.gatewayMetrics(), 'sightline_streams')).toBe(0))
+  })
+
+  it.each([
+    ['by RST_STREAM', (wire: Wire) => wire.send(frame(3, 0, Buffer.from([0, 0, 0, 8])))],
+    ['by leaving', (wire: Wire) => wire.reset()],
+  ])('a request whose body the client breaks off %s never looks whole to the origin', async (_how, leave) => {
+    await using raw = await startRawOrigin()
+    using client = await Wire.connectTls(stack.ports.https, { ca: stack.authority, ALPNProtocols: ['h2'] })
+    client.send('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+    client.send(frame(4, 0, Buffer.alloc(0), 0))
+    const head = [field(2, 'POST'), field(6, 'http'), field(4, '/'), field(1, `127.0.0.1:${raw.port}`)]
+    client.send(frame(1, 4, Buffer.concat(head)))
+    client.send(frame(0, 0, Buffer.from('half')))
+    const wire = await raw.wire()
+    await wire.untilText('half')
+    leave(client)
+    expect(await wire.ended()).toBe('reset')
+    expect(wire.text).toMatch(/transfer-encoding: chunked\r\n/i)
+    expect(wire.text).not.toContain('0\r\n\r\n')
+    await eventually(async () => expect(sum(await stack.gatewayMetrics(), 'sightline_streams')).toBe(0))
   })
 
   it('requests for http sites go through as well, with and without a body', async () => {

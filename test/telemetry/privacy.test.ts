@@ -2,13 +2,16 @@
 // requests end, nothing of it stands in the log (at debug), in /metrics, in the admin answers, or in a refusal. Four
 // leaks that are planted at the end must each be found, or the search finds nothing.
 import { once } from 'node:events'
+import http2 from 'node:http2'
 import net from 'node:net'
+import { text as textOf } from 'node:stream/consumers'
 import tls from 'node:tls'
 import { Counter } from 'prom-client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { get } from '../support/gateway-process.ts'
 import { sum } from '../support/metrics.ts'
+import { SocksUdpClient, UdpPeer } from '../support/socks-udp-client.ts'
 import { encodeAsk } from '../support/through.ts'
 import { startRawOrigin, Wire, type RawOrigin } from '../support/wire.ts'
 import { findMarkers, formsOf, newMarker } from './markers.ts'
@@ -141,6 +144,59 @@ async function tunnelled(
   await site.ended()
 }
 
+/** A request and a byte stream over HTTP/2, and one that is refused; gives what was told of that. */
+async function overHttp2(stack: WatchedStack, markers: Markers): Promise<string> {
+  const socket = tls.connect({
+    socket: net.connect({ host: '127.0.0.1', port: stack.ports.https, localAddress: SOURCE_ADDRESS }),
+    servername: 'localhost',
+    ca: stack.pki.authority.certificate,
+    ALPNProtocols: ['h2'],
+  })
+  const session = http2.connect('https://localhost', { createConnection: () => socket })
+  const credentials = `Basic ${Buffer.from(`${markers.user}:${markers.password}`).toString('base64')}`
+  const open = (head: http2.OutgoingHttpHeaders): http2.ClientHttp2Stream =>
+    session.request({ 'proxy-authorization': credentials, ...head }, { endStream: false })
+  const authority = `${host(markers.name)}:${origin.port}`
+  try {
+    let before = origin.wires.length
+    const request = open({
+      ':method': 'POST',
+      ':scheme': 'http',
+      ':authority': authority,
+      ':path': `/${markers.path}?${markers.query}`,
+      [`x-${markers.headerName}`]: markers.headerValue,
+    })
+    request.end(markers.body)
+    const site = await origin.wire(before)
+    await site.untilText(markers.body)
+    site.send(`HTTP/1.1 200 OK\r\nConnection: close\r\nX-Answer: ${markers.answer}\r\n\r\n${markers.answer}`)
+    site.socket.end()
+    expect(await textOf(request)).toBe(markers.answer)
+    before = origin.wires.length
+    const stream = open({ ':method': 'CONNECT', ':authority': authority })
+    stream.on('error', () => {})
+    stream.write(markers.payload)
+    const far = await origin.wire(before)
+    await far.untilText(markers.payload)
+    stream.close(http2.constants.NGHTTP2_CANCEL)
+    await far.ended()
+    const refused = open({ ':method': 'CONNECT', ':authority': `${host(markers.deniedName)}:80` })
+    const [head] = (await once(refused, 'response')) as [http2.IncomingHttpHeaders]
+    return JSON.stringify(head) + (await textOf(refused))
+  } finally {
+    session.destroy()
+  }
+}
+
+/** Datagrams through the SOCKS proxy and through the tunnel: one that is answered, one that is refused. */
+async function datagrams(stack: WatchedStack, markers: Markers): Promise<void> {
+  await using echo = await UdpPeer.echo(ORIGIN_ADDRESS)
+  await using client = await SocksUdpClient.associate(stack.ports.client)
+  await client.send(host(markers.deniedName), 53, markers.payload)
+  await client.send(host(markers.unknownName), 53, markers.payload)
+  expect(await client.exchange(host(markers.name), echo.port, markers.payload)).toBe(markers.payload)
+}
+
 /** Everything that can happen, in every mode. Gives what clients were told where they were refused. */
 async function traffic(stack: WatchedStack, markers: Markers): Promise<string[]> {
   const good = basic(markers.user, markers.password)
@@ -188,6 +244,8 @@ async function traffic(stack: WatchedStack, markers: Markers): Promise<string[]>
     if (listener === 'socks')
       await refused(listener, socks5Password(markers.wrongUser, markers.wrongPassword))
   }
+  refusals.push(await overHttp2(stack, markers))
+  await datagrams(stack, markers)
   await refused('revoked', connect(name, 80, ''))
   for (const { certificate, key } of [stack.pki.client, stack.pki.revoked]) {
     using wire = await Wire.connectTls(stack.ports.tunnel, {
