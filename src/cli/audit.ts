@@ -1,18 +1,19 @@
 // sightline audit: what a proxy that somebody sold you does with what you send through it, measured from both its ends.
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { PROXY_SCHEMES, readProxyUrl, upstreamProblem, type ProxyUrl } from '../config/proxy-url.ts'
 import { GatewayError } from '../errors.ts'
 import { runAudit } from '../lab/audit/audit.ts'
 import { readProbeUrl } from '../lab/audit/probe-url.ts'
 import { formatAudit } from '../lab/audit/text.ts'
 import { isUnicodeLocale } from '../lab/report/terminal.ts'
-import { fail, usage } from './failure.ts'
+import { readCall } from './arguments.ts'
+import { EXIT_FAILURE, fail, usage } from './failure.ts'
 import type { CliIo } from './io.ts'
 import { writeOut } from './lab-files.ts'
 
-const HELP = `usage: sightline audit PROXY-URL [--origin URL] [--authority F] [--json F] [--plain]
+const HELP = `usage: sightline audit PROXY-URL [--origin URL] [--authority F] [--seed S]
+       [--json F] [--plain]
 
   audits any proxy, with no trust in its maker: sends planted words through it to a far end of our own and
   says whether the link to it is encrypted, who resolves names, what it adds, alters or opens, whether it
@@ -23,12 +24,14 @@ const HELP = `usage: sightline audit PROXY-URL [--origin URL] [--authority F] [-
   --origin URL    the far end, as sightline probe printed it on a host that the proxy can reach; default one
                   on this machine, for the time of the audit
   --authority F   vouches for the certificate of an https:// proxy, beside those that Node trusts
+  --seed S        makes the planted words repeatable; default random
   --json F        writes the answers and cells to F; - is standard output, alone
   --plain         ASCII alone and no colour; the default where the locale is not UTF-8
 
 exit 0 when the audit ran, whatever it found: a script reads .checks[] of --json, each with a question
-(link-encrypted, names-by-proxy, headers-name-you, request-changed, response-changed, tls-intercepted,
-udp-carried, report-forged) and an answer (yes, no, not-measured); 1 when it could not run, 2 for a wrong call
+(link-encrypted, program-named, names-by-proxy, headers-name-you, request-changed, response-changed,
+tls-intercepted, udp-carried, report-forged) and an answer (yes, no, not-measured); 1 when it could not run,
+or a control failed and the measurement does not stand; 2 for a wrong call
 
 audit the proxies of others with their permission alone
 
@@ -43,27 +46,20 @@ examples:
 export const OWN_PROBE_PORTS = { http: 9002, https: 9003, echo: 9004 } as const
 
 export async function auditCommand(args: string[], io: CliIo): Promise<number> {
-  let parsed
-  try {
-    parsed = parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        origin: { type: 'string' },
-        authority: { type: 'string' },
-        json: { type: 'string' },
-        plain: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    })
-  } catch (thrown) {
-    return usage(io, (thrown as Error).message, 'audit')
-  }
-  const { values, positionals } = parsed
-  if (values.help === true) {
-    io.out(HELP)
-    return 0
-  }
+  const call = readCall(args, io, {
+    command: 'audit',
+    help: HELP,
+    words: true,
+    options: {
+      origin: { type: 'string' },
+      authority: { type: 'string' },
+      seed: { type: 'string' },
+      json: { type: 'string' },
+      plain: { type: 'boolean' },
+    },
+  })
+  if (typeof call === 'number') return call
+  const { values, positionals } = call
   const [text] = positionals
   if (text === undefined || positionals.length > 1) return usage(io, 'name one proxy by its URL', 'audit')
   const proxy = readAnyProxy(text, values.authority)
@@ -79,7 +75,7 @@ export async function auditCommand(args: string[], io: CliIo): Promise<number> {
     const result = await runAudit({
       proxy,
       origin,
-      seed: randomBytes(8).toString('hex'),
+      seed: values.seed ?? randomBytes(8).toString('hex'),
       ports: OWN_PROBE_PORTS,
       ...(values.authority !== undefined && { authority: readAuthority(values.authority) }),
       ...(io.isTty && json !== '-' && { progress: (what: string) => io.err(`measuring ${what}`) }),
@@ -90,7 +86,7 @@ export async function auditCommand(args: string[], io: CliIo): Promise<number> {
       io.out(formatAudit(result, { colour, unicode: !isPlain && isUnicodeLocale(io.env) }))
     }
     if (json !== undefined) writeOut(io, 'answers and cells', json, JSON.stringify(result, null, 2))
-    return 0
+    return result.stands ? 0 : EXIT_FAILURE
   } catch (thrown) {
     return fail(io, thrown)
   }

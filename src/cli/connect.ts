@@ -1,6 +1,5 @@
 // sightline connect: the tunnel client. A SOCKS and HTTP port on this machine, whose traffic leaves through a
 // gateway and nowhere else.
-import { parseArgs } from 'node:util'
 import type { Config } from '../config/schema.ts'
 import { GatewayError, type ErrorCode } from '../errors.ts'
 import type { Gateway } from '../gateway/gateway.ts'
@@ -8,6 +7,7 @@ import type { TunnelState } from '../outbound/tunnel.ts'
 import { connectConfig, DEFAULT_LISTEN } from './connect-config.ts'
 import { environmentOf, printEnvironment, settingsText } from './connect-settings.ts'
 import { describeError, RateMeter, statusLine, tellState } from './connect-status.ts'
+import { readCall } from './arguments.ts'
 import { fail, usage } from './failure.ts'
 import type { ServiceIo } from './io.ts'
 import { runService, type ReadyAddress } from './service.ts'
@@ -70,34 +70,26 @@ const MISCONFIGURED: ReadonlySet<ErrorCode> = new Set([
 const REFRESH_MS = 1_000
 
 export async function connectCommand(args: string[], io: ServiceIo): Promise<number> {
-  let parsed
-  try {
-    parsed = parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        certificate: { type: 'string' },
-        key: { type: 'string' },
-        authority: { type: 'string' },
-        listen: { type: 'string' },
-        connections: { type: 'string' },
-        proxy: { type: 'string' },
-        'proxy-password-file': { type: 'string' },
-        'print-env': { type: 'boolean' },
-        admin: { type: 'string' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    })
-  } catch (thrown) {
-    return usage(io, (thrown as Error).message, 'connect')
-  }
-  const { values, positionals: urls } = parsed
+  const call = readCall(args, io, {
+    command: 'connect',
+    help: HELP,
+    words: true,
+    options: {
+      certificate: { type: 'string' },
+      key: { type: 'string' },
+      authority: { type: 'string' },
+      listen: { type: 'string' },
+      connections: { type: 'string' },
+      proxy: { type: 'string' },
+      'proxy-password-file': { type: 'string' },
+      'print-env': { type: 'boolean' },
+      admin: { type: 'string' },
+      json: { type: 'boolean' },
+    },
+  })
+  if (typeof call === 'number') return call
+  const { values, positionals: urls } = call
   const printEnv = values['print-env'] === true
-  if (values.help === true) {
-    io.out(HELP)
-    return 0
-  }
   if (urls.length === 0 && printEnv) return printEnvironment(values.listen ?? DEFAULT_LISTEN, io)
   if (urls.length === 0)
     return usage(io, 'no gateway given: sightline connect wss://HOST:8443/tunnel …', 'connect')

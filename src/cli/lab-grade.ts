@@ -1,10 +1,10 @@
 // sightline lab grade: checks a student's answer file against its seed, and makes one to fill in.
-import { parseArgs } from 'node:util'
 import { parse, YAMLParseError } from 'yaml'
 import { z } from 'zod'
 import { readText } from '../config/load.ts'
 import { GatewayError } from '../errors.ts'
 import { grade, questionsOf, type Answers, type Grade } from '../lab/lessons.ts'
+import { readCall } from './arguments.ts'
 import { fail, usage } from './failure.ts'
 import type { CliIo } from './io.ts'
 
@@ -31,26 +31,18 @@ const fileShape = z.strictObject({
 })
 
 export async function labGrade(args: string[], io: CliIo): Promise<number> {
-  let parsed
-  try {
-    parsed = parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        template: { type: 'string' },
-        seed: { type: 'string' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    })
-  } catch (thrown) {
-    return usage(io, (thrown as Error).message, 'lab grade')
-  }
-  const { values, positionals } = parsed
-  if (values.help === true) {
-    io.out(HELP)
-    return 0
-  }
+  const call = readCall(args, io, {
+    command: 'lab grade',
+    help: HELP,
+    words: true,
+    options: {
+      template: { type: 'string' },
+      seed: { type: 'string' },
+      json: { type: 'boolean' },
+    },
+  })
+  if (typeof call === 'number') return call
+  const { values, positionals } = call
   try {
     if (values.template !== undefined) {
       if (values.seed === undefined || positionals.length > 0)

@@ -1,9 +1,9 @@
 // sightline lab serve: the console by itself, with no gateway beside it, until it is told to stop.
-import { parseArgs } from 'node:util'
 import { parseListenAddress } from '../config/address.ts'
 import { startConsole } from '../lab/console/console.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { formatAddress, type ListenAddress } from '../transport/listener.ts'
+import { readCall } from './arguments.ts'
 import { fail, usage } from './failure.ts'
 import type { ServiceIo } from './io.ts'
 import { VERSION } from './version.ts'
@@ -21,24 +21,18 @@ const DEFAULT_LISTEN = '127.0.0.1:9900'
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 
 export async function labServe(args: string[], io: ServiceIo): Promise<number> {
-  let values
-  try {
-    values = parseArgs({
-      args,
-      options: {
-        listen: { type: 'string', default: DEFAULT_LISTEN },
-        seed: { type: 'string' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    }).values
-  } catch (thrown) {
-    return usage(io, (thrown as Error).message, 'lab serve')
-  }
-  if (values.help === true) {
-    io.out(HELP)
-    return 0
-  }
+  const call = readCall(args, io, {
+    command: 'lab serve',
+    help: HELP,
+    words: false,
+    options: {
+      listen: { type: 'string', default: DEFAULT_LISTEN },
+      seed: { type: 'string' },
+      json: { type: 'boolean' },
+    },
+  })
+  if (typeof call === 'number') return call
+  const { values } = call
   const listen = loopback(values.listen)
   if (listen === undefined)
     return usage(io, `${JSON.stringify(values.listen)} is no address of this machine alone`, 'lab serve')

@@ -1,7 +1,6 @@
 // sightline lab run: measures who can read what in each mode, on this machine alone, and prints the matrix. `lab serve` and
 // `lab grade` have files of their own.
 import { randomBytes } from 'node:crypto'
-import { parseArgs } from 'node:util'
 import type { Recording } from '../lab/recording.ts'
 import { LAB_MODES, type LabMode, type Scheme } from '../lab/model.ts'
 import { htmlReport } from '../lab/report/page/report.ts'
@@ -10,6 +9,7 @@ import { togetherText } from '../lab/report/terminal-parts.ts'
 import { runLab } from '../lab/run.ts'
 import { OBSERVERS, type Observer } from '../policy/exposure.ts'
 import { Metrics } from '../telemetry/metrics.ts'
+import { readCall } from './arguments.ts'
 import { fail, usage } from './failure.ts'
 import type { ServiceIo } from './io.ts'
 import { makeFolder, writeCaptures, writeOut } from './lab-files.ts'
@@ -52,31 +52,23 @@ export async function labCommand(args: string[], io: ServiceIo): Promise<number>
   const [what, ...rest] = args
   if (what === 'serve') return labServe(rest, io)
   if (what === 'grade') return labGrade(rest, io)
-  let parsed
-  try {
-    parsed = parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        mode: { type: 'string', multiple: true },
-        scheme: { type: 'string' },
-        seed: { type: 'string' },
-        json: { type: 'string' },
-        captures: { type: 'string' },
-        html: { type: 'string' },
-        observers: { type: 'string' },
-        plain: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    })
-  } catch (thrown) {
-    return usage(io, (thrown as Error).message, 'lab')
-  }
-  const { values, positionals } = parsed
-  if (values.help === true) {
-    io.out(HELP)
-    return 0
-  }
+  const call = readCall(args, io, {
+    command: 'lab',
+    help: HELP,
+    words: true,
+    options: {
+      mode: { type: 'string', multiple: true },
+      scheme: { type: 'string' },
+      seed: { type: 'string' },
+      json: { type: 'string' },
+      captures: { type: 'string' },
+      html: { type: 'string' },
+      observers: { type: 'string' },
+      plain: { type: 'boolean' },
+    },
+  })
+  if (typeof call === 'number') return call
+  const { values, positionals } = call
   if (positionals.length !== 1 || positionals[0] !== 'run')
     return usage(io, 'say what to do: lab run, lab serve or lab grade', 'lab')
   const wrongMode = values.mode?.find((mode) => !(LAB_MODES as readonly string[]).includes(mode))

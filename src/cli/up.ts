@@ -2,7 +2,6 @@
 // and without TLS, and the console. Certificates for development are made on first use.
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { parseArgs } from 'node:util'
 import { Registry } from 'prom-client'
 import { configSchema, type Config } from '../config/schema.ts'
 import type { Gateway } from '../gateway/gateway.ts'
@@ -15,17 +14,20 @@ import { ensureDevelopmentPki } from '../pki/store.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import type { Listener } from '../transport/listener.ts'
 import { OWN_PROBE_PORTS } from './audit.ts'
-import { fail, usage } from './failure.ts'
+import { readCall } from './arguments.ts'
+import { fail } from './failure.ts'
 import type { ServiceIo } from './io.ts'
 import { runService, type ReadyAddress } from './service.ts'
 import { VERSION } from './version.ts'
 
-const HELP = `usage: sightline up [--dir certs] [--json]
+const HELP = `usage: sightline up [--dir certs] [--seed NAME] [--json]
 
   starts everything on this machine: the proxies, the tunnel gateway, a tunnel client, a site to visit with
   and without TLS, the console and the admin address; prints a line to try for each mode
 
   --dir D   where certificates for development are, and are made on first use; default certs
+  --seed N  words and addresses of the console that are a student's own, for the lessons; default random
+            each time
   --json    one JSON object a line on standard output`
 
 const SITE = { address: '127.0.0.1', ports: { http: 9000, https: 9001 } } as const
@@ -39,23 +41,18 @@ const COST_SITE: CostSite = {
 const CONSOLE = { host: '127.0.0.1', port: 9900 } as const
 
 export async function upCommand(args: string[], io: ServiceIo): Promise<number> {
-  let values
-  try {
-    values = parseArgs({
-      args,
-      options: {
-        dir: { type: 'string', default: 'certs' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    }).values
-  } catch (thrown) {
-    return usage(io, (thrown as Error).message, 'up')
-  }
-  if (values.help === true) {
-    io.out(HELP)
-    return 0
-  }
+  const call = readCall(args, io, {
+    command: 'up',
+    help: HELP,
+    words: false,
+    options: {
+      dir: { type: 'string', default: 'certs' },
+      seed: { type: 'string' },
+      json: { type: 'boolean' },
+    },
+  })
+  if (typeof call === 'number') return call
+  const { values } = call
   const { dir, json = false } = values
   let site: Site | undefined
   let console: Listener | undefined
@@ -76,6 +73,7 @@ export async function upCommand(args: string[], io: ServiceIo): Promise<number> 
     let running: { readonly gateway: Gateway; readonly metrics: Metrics } | undefined
     console = await startConsole({
       listen: CONSOLE,
+      ...(values.seed !== undefined && { seed: values.seed }),
       welcome: () => ({ version: VERSION, addresses, tries, settings: `http://${HTTP_LISTEN}/` }),
       observer: new Metrics(VERSION).observer,
       gateway: () =>

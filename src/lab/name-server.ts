@@ -23,15 +23,17 @@ const LENGTH_BYTES = 2
 /** RFC 1035 section 4.2.1: without EDNS no answer over UDP is longer. */
 const MAX_UDP_BYTES = 512
 const PORT_TRIES = 20
+/** Of a connection between two questions. */
+const IDLE_TIMEOUT_MS = 10_000
 
-/** `zone` gives the IPv4 addresses of a lower-case name, undefined where there is no such name. */
-export async function startNameServer(
-  address: string,
-  zone: (name: string) => readonly string[] | undefined,
-): Promise<NameServer> {
-  const { udp, tcp } = await bindBoth(address, (socket) => answerStream(socket, zone))
+/** Gives the IPv4 addresses of a lower-case name, undefined where there is no such name. `from`: who asked. */
+export type Zone = (name: string, from: Endpoint) => readonly string[] | undefined
+
+/** `port` 0 takes any. */
+export async function startNameServer(address: string, zone: Zone, port = 0): Promise<NameServer> {
+  const { udp, tcp } = await bindBoth({ address, port }, (socket) => answerStream(socket, zone))
   udp.on('message', (bytes, from) => {
-    const reply = answerTo(bytes, zone)
+    const reply = answerTo(bytes, from, zone)
     if (reply !== undefined) udp.send(fitForUdp(reply), from.port, from.address)
   })
   return {
@@ -45,28 +47,31 @@ export async function startNameServer(
 
 /** One port number for both: a name server has one. Errors: `listen-failed`, `address-in-use`. */
 async function bindBoth(
-  address: string,
+  where: Endpoint,
   accept: (socket: Socket) => void,
 ): Promise<{ readonly udp: dgram.Socket; readonly tcp: Listener }> {
   for (let tries = 1; ; tries += 1) {
-    const udp = await bindUdp({ address, port: 0 })
+    const udp = await bindUdp(where)
     try {
-      return { udp, tcp: await listenTcp({ host: address, port: udp.address().port }, accept) }
+      return { udp, tcp: await listenTcp({ host: where.address, port: udp.address().port }, accept) }
     } catch (thrown) {
       udp.close()
-      if (tries === PORT_TRIES) throw thrown
+      if (where.port !== 0 || tries === PORT_TRIES) throw thrown
     }
   }
 }
 
 /** RFC 1035 section 4.2.2: each message behind its length. */
-function answerStream(socket: Socket, zone: Parameters<typeof startNameServer>[1]): void {
+function answerStream(socket: Socket, zone: Zone): void {
+  const from = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 }
+  socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy())
+  socket.on('error', () => {})
   let held: Buffer = Buffer.alloc(0)
   socket.on('data', (chunk: Buffer) => {
     held = Buffer.concat([held, chunk])
     while (held.length >= LENGTH_BYTES && held.length >= LENGTH_BYTES + held.readUInt16BE(0)) {
       const end = LENGTH_BYTES + held.readUInt16BE(0)
-      const reply = answerTo(held.subarray(LENGTH_BYTES, end), zone)
+      const reply = answerTo(held.subarray(LENGTH_BYTES, end), from, zone)
       held = held.subarray(end)
       if (reply === undefined) return void socket.destroy()
       const length = Buffer.alloc(LENGTH_BYTES)
@@ -77,7 +82,7 @@ function answerStream(socket: Socket, zone: Parameters<typeof startNameServer>[1
   socket.on('end', () => socket.end())
 }
 
-function answerTo(bytes: Buffer, zone: Parameters<typeof startNameServer>[1]): Buffer | undefined {
+function answerTo(bytes: Buffer, { address, port }: Endpoint, zone: Zone): Buffer | undefined {
   let query: DnsMessage
   try {
     query = dissectDns(bytes)
@@ -90,7 +95,7 @@ function answerTo(bytes: Buffer, zone: Parameters<typeof startNameServer>[1]): B
   if (query.opcode !== 0) return encodeAnswer(bytes, RCODE.notImplemented, undefined, [])
   if (question === undefined || query.questions.length > 1)
     return encodeAnswer(bytes, RCODE.formatError, undefined, [])
-  const addresses = zone(question.name.toLowerCase().replace(/\.$/, ''))
+  const addresses = zone(question.name.toLowerCase().replace(/\.$/, ''), { address, port })
   if (addresses === undefined) return encodeAnswer(bytes, RCODE.noSuchName, question, [])
   const isAsked = question.class === CLASS_IN && (question.type === TYPE_A || question.type === TYPE_ANY)
   return encodeAnswer(bytes, RCODE.ok, question, isAsked ? addresses : [])

@@ -1,6 +1,8 @@
 // A tap for datagrams: a UDP relay in the way between two parties, which records what passes. Rules: it sends onward
-// from the address of whoever sent, one socket for each of their ports; and it changes nothing.
+// from the address of whoever sent, or from any where it is told so, one socket for each of their ports; and it changes
+// nothing.
 import dgram from 'node:dgram'
+import net from 'node:net'
 import { listenError } from '../transport/listener.ts'
 import type { Endpoint } from './capture.ts'
 import type { TapOptions } from './tap.ts'
@@ -57,17 +59,18 @@ export class UdpTap {
 
 class Flow {
   #onward: Endpoint
-  #far = dgram.createSocket('udp4')
+  #far: dgram.Socket
   #record: (direction: 'up' | 'down', bytes: Buffer) => void
 
   constructor(
-    { onward, recorder, carries }: TapOptions & { readonly carries: Endpoint },
+    { onward, recorder, carries, fromAnyAddress }: TapOptions & { readonly carries: Endpoint },
     from: Endpoint,
     answer: (bytes: Buffer) => void,
   ) {
     const { connection, record } = recorder().connection(from, carries, 'udp')
     this.#onward = onward
     this.#record = record
+    this.#far = dgram.createSocket(net.isIPv6(onward.address) ? 'udp6' : 'udp4')
     this.#far.on('error', () => {})
     this.#far.on('listening', () => {
       const { address, port } = this.#far.address()
@@ -77,7 +80,8 @@ class Flow {
       record('down', bytes)
       answer(bytes)
     })
-    this.#far.bind({ address: from.address, port: 0, exclusive: true })
+    const address = fromAnyAddress === true ? {} : { address: from.address }
+    this.#far.bind({ ...address, port: 0, exclusive: true })
   }
 
   send(bytes: Buffer): void {

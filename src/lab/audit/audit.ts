@@ -3,10 +3,12 @@
 import type { ProxyUrl } from '../../config/proxy-url.ts'
 import { formatAddress } from '../../transport/listener.ts'
 import type { Coverage } from '../model.ts'
-import { cellsOf, type AuditRun } from './cells.ts'
+import { cellsOf } from './cells.ts'
 import { checksOf, coverageOf, sentenceOf, type Check } from './checks.ts'
 import { measure, type Measured } from './measure.ts'
+import { datagramCells } from './datagram-cells.ts'
 import { startProbe, type Probe } from './probe.ts'
+import { isHandedOn, isLoopback, type AuditRun } from './row.ts'
 import type { ProbeAddress } from './probe-url.ts'
 
 /** As `audit --json` writes it. */
@@ -15,6 +17,8 @@ export interface AuditResult {
   /** Scheme, host and port. */
   readonly proxy: string
   readonly answer: string
+  /** Both controls passed in every run; else nothing of the rest can be relied on. */
+  readonly stands: boolean
   readonly checks: readonly Check[]
   readonly runs: readonly AuditRun[]
   readonly coverage: readonly Coverage[]
@@ -45,14 +49,15 @@ export async function runAudit(options: AuditOptions): Promise<AuditResult> {
   const own = origin === undefined ? await ownProbe(ports) : undefined
   try {
     const probe = origin ?? (own as Probe).address
-    return judge(await measure({ ...options, probe, isOneMachine: own !== undefined }))
+    return judge(await measure({ ...options, probe, ownDns: own?.dns }))
   } finally {
     own?.close()
   }
 }
 
 async function ownProbe(ports: NonNullable<AuditOptions['ports']>): Promise<Probe> {
-  const where = { listen: LOOPBACK, host: 'localhost' }
+  const names = { zone: undefined, port: 0, address: LOOPBACK }
+  const where = { listen: LOOPBACK, host: 'localhost', names }
   try {
     return await startProbe({ ...where, ports })
   } catch {
@@ -61,25 +66,42 @@ async function ownProbe(ports: NonNullable<AuditOptions['ports']>): Promise<Prob
 }
 
 /** Pure. */
-function judge(measured: Measured): AuditResult {
+export function judge(measured: Measured): AuditResult {
   const checks = checksOf(measured)
   const { scheme, host, port } = measured.proxy
+  const runs = [cellsOf(measured, 'http'), cellsOf(measured, 'https'), datagramCells(measured)].filter(
+    (run) => run !== undefined,
+  )
+  const failed = runs.flatMap(({ scheme: over, controls }) =>
+    controls.negative === 'failed' || controls.positive === 'failed' ? [over] : [],
+  )
   return {
     version: 1,
     proxy: `${scheme}://${formatAddress({ address: host, port })}`,
-    answer: sentenceOf(measured, checks),
+    answer: failed.length === 0 ? sentenceOf(measured, checks) : failedText(failed),
+    stands: failed.length === 0,
     checks,
-    runs: (['http', 'https'] as const).flatMap((over) => cellsOf(measured, over) ?? []),
+    runs,
     coverage: coverageOf(measured),
     notes: notesOf(measured),
   }
 }
 
-function notesOf({ remote, isOneMachine, http, https }: Measured): string[] {
+function failedText(over: readonly string[]): string {
+  return `this measurement does not stand: a control failed (${over.join(', ')}), so what it says of the proxy below may be wrong`
+}
+
+function notesOf(measured: Measured): string[] {
+  const { remote, isOneMachine, probe, site, http, https } = measured
   return [
     ...(isLoopback(remote)
       ? [
-          'the link that was measured does not leave this machine; if the proxy hands on to another (a tunnel client, ssh -D, ss-local), that link was not measured',
+          `the link that was measured does not leave this machine; if the proxy hands on to another (a tunnel client, ssh -D, ss-local), that link was not measured${isHandedOn(measured) ? ': audit the far end by its own URL, or record what leaves this machine' : ''}`,
+        ]
+      : []),
+    ...(probe.zone !== undefined && !site.endsWith(`.${probe.zone}`)
+      ? [
+          `no name of ${probe.zone} could be reached through the proxy, and ${site} was: is the zone delegated to the probe?`,
         ]
       : []),
     ...(isOneMachine
@@ -91,8 +113,4 @@ function notesOf({ remote, isOneMachine, http, https }: Measured): string[] {
     }),
     'what the operator writes down, and for how long, cannot be measured from the two ends',
   ]
-}
-
-function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1' || address.startsWith('::ffff:127.')
 }

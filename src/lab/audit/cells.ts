@@ -1,22 +1,26 @@
 // The matrix of an audit: who could read what, of one request. The access network's and the operator's rows come from the
 // bytes of the link, the destination's from what the probe received. Pure. Rule: what the two ends cannot show is
 // `inferable`, with what it follows from, or `not-measured`, with the reason.
-import { INFORMATION, type Information, type Observer } from '../../policy/exposure.ts'
+import type { Information, Observer } from '../../policy/exposure.ts'
 import type { CanaryField } from '../canary.ts'
-import type { Cell, CellValue, Evidence } from '../model.ts'
-import { namesTheClient, headerChanges } from './compare.ts'
+import type { CellValue, Evidence } from '../model.ts'
+import { headerChanges, knownAddresses, namesTheClient } from './compare.ts'
 import type { Measured, Visited } from './measure.ts'
 import type { Arrived } from './probe-report.ts'
+import { resolverRow } from './resolver.ts'
+import {
+  cellsOfRows,
+  endpoint,
+  everywhere,
+  HANDED_ON,
+  isAddress,
+  isHandedOn,
+  strongest,
+  type AuditRun,
+  type Judged,
+  type Row,
+} from './row.ts'
 import { LinkView } from './view.ts'
-
-export interface AuditRun {
-  readonly scheme: 'http' | 'https'
-  readonly cells: readonly Cell[]
-  readonly controls: { readonly negative: 'passed' | 'failed'; readonly positive: 'passed' | 'failed' }
-}
-
-type Judged = Pick<Cell, 'value'> & Partial<Pick<Cell, 'reason' | 'evidence'>>
-type Row = Readonly<Record<Information, Judged>>
 
 const URL_FIELDS: readonly CanaryField[] = ['path', 'query', 'header', 'cookie', 'userAgent']
 const CONTENT_FIELDS: readonly CanaryField[] = ['requestBody', 'responseBody', 'sitePassword']
@@ -36,7 +40,9 @@ export function cellsOf(measured: Measured, scheme: 'http' | 'https'): AuditRun 
   const application = new LinkView(visited, keys)
   const arrived = arrivedOver(measured, scheme)
   const rows: Record<Observer, Row> = {
-    'access-network': linkRow(measured, visited, network, application, false),
+    'access-network': isHandedOn(measured)
+      ? everywhere(HANDED_ON)
+      : withProgram(measured, visited, network, linkRow(measured, visited, network, application, false)),
     'gateway-operator': linkRow(measured, visited, operator, application, true),
     resolver: resolverRow(measured),
     'exit-network': exitRow(measured, scheme, arrived),
@@ -48,14 +54,7 @@ export function cellsOf(measured: Measured, scheme: 'http' | 'https'): AuditRun 
   const ghost = application.find(canaries.neverSent, 'neverSent')
   return {
     scheme,
-    cells: (Object.keys(rows) as Observer[]).flatMap((observer) =>
-      INFORMATION.map((information) => ({
-        observer,
-        information,
-        evidence: [],
-        ...rows[observer][information],
-      })),
-    ),
+    cells: cellsOfRows(rows),
     controls: {
       negative: ghost === undefined ? 'passed' : 'failed',
       positive: lost || application.failures.length > 0 ? 'failed' : 'passed',
@@ -80,7 +79,7 @@ function linkRow(
   all: LinkView,
   isOperator: boolean,
 ): Row {
-  const { canaries, proxy, local, probe } = measured
+  const { canaries, proxy, local, site, beside } = measured
   const both = (find: (in_: LinkView) => Evidence | undefined): Judged => {
     const own = find(view)
     if (own !== undefined) return { value: 'clear', evidence: [own] }
@@ -90,24 +89,26 @@ function linkRow(
   const words = (fields: readonly CanaryField[]): Judged =>
     strongest(fields.map((field) => both((one) => one.find(canaries[field], field))))
   // The name of the proxy itself stands in the link's own ClientHello.
-  const isShared = proxy.scheme === 'https' && proxy.host === probe.host
-  const named = isShared ? `${probe.host}:${probe.http}` : probe.host
+  const isShared = proxy.scheme === 'https' && proxy.host === site
+  const named = isShared ? `${site}:${measured.probe.http}` : site
   const name = strongest(
-    [canaries.hostLabel, ...(isAddress(probe.host) ? [] : [named])].map((word) =>
+    [canaries.hostLabel, ...(isAddress(site) ? [] : [named])].map((word) =>
       both((one) => one.find(word, 'name')),
     ),
   )
+  // Behind a router it is the router's, beyond it.
+  const source = (isOperator ? beside?.arrived[0]?.from.address : undefined) ?? local
   const identity = [proxy.username, proxy.password].flatMap((word) => word ?? [])
   const basic = Buffer.from(`${proxy.username}:${proxy.password ?? ''}`).toString('base64')
   const bytes = visited.link.connections.reduce((sum, { frames }) => sum + frames.length, 0)
   return {
-    'client-address': { value: 'clear', evidence: [endpoint(local, 'the address that reaches the proxy')] },
+    'client-address': { value: 'clear', evidence: [endpoint(source, 'the address that reaches the proxy')] },
     'client-identity':
       identity.length === 0
         ? { value: 'not-measured', reason: 'no user of the proxy was given' }
         : strongest([...identity, basic].map((word) => both((one) => one.find(word, 'proxy user', true)))),
     'destination-name':
-      isAddress(probe.host) && visited.siteKeylog === ''
+      isAddress(site) && visited.siteKeylog === ''
         ? { value: 'not-measured', reason: 'the probe was given by its address' }
         : name,
     'destination-address': addressCell(visited.told, view, all, isOperator, name.value),
@@ -119,6 +120,16 @@ function linkRow(
     },
     'client-fingerprint': both((one) => one.field(HELLO_FIELD)),
   }
+}
+
+/** What the program calls itself in CONNECT stands beside the site's TLS, not in it. */
+function withProgram({ program }: Measured, { siteKeylog }: Visited, view: LinkView, row: Row): Row {
+  const cell = row['url-and-headers']
+  if (siteKeylog === '' || cell.value !== 'sealed') return row
+  const found = view.find(program, 'User-Agent of CONNECT')
+  if (found === undefined) return row
+  const reason = 'of the request; what the program calls itself in CONNECT (its User-Agent) is readable'
+  return { ...row, 'url-and-headers': { ...cell, reason } }
 }
 
 function addressCell(
@@ -138,39 +149,6 @@ function addressCell(
   }
   if (name === 'clear') return { value: 'inferable', reason: 'whoever reads the name can look it up' }
   return { value: 'absent' }
-}
-
-function resolverRow({ proxy, report, isOneMachine, http }: Measured): Row {
-  const unknown = everywhere({
-    value: 'not-measured',
-    reason: 'which resolver the proxy asks is not seen from the two ends',
-  })
-  if (isAddress(http.told) && proxy.scheme !== 'socks5') {
-    return everywhere({ value: 'not-measured', reason: 'no name was looked up' })
-  }
-  if (proxy.scheme !== 'socks5') {
-    return {
-      ...unknown,
-      'destination-name': {
-        value: 'inferable',
-        reason: 'the proxy was told a name, and somebody answered its look-up',
-      },
-    }
-  }
-  const [asked] = report?.lookUps ?? []
-  if (!isOneMachine || asked === undefined) {
-    return {
-      ...unknown,
-      'destination-name': { value: 'inferable', reason: 'this machine asked its own resolver' },
-    }
-  }
-  return {
-    ...everywhere({ value: 'absent' }),
-    'client-address': { value: 'clear', evidence: [endpoint('127.0.0.1', 'who asked')] },
-    'destination-name': { value: 'clear', evidence: [endpoint(asked, 'the look-up that arrived')] },
-    'destination-address': { value: 'clear', evidence: [endpoint('127.0.0.1', 'its answer')] },
-    'traffic-shape': { value: 'not-measured', reason: 'a look-up shows nothing of the visit' },
-  }
 }
 
 /** The last stretch before the probe carries what the probe receives; more of that network is not seen. */
@@ -199,7 +177,7 @@ function exitRow(measured: Measured, scheme: 'http' | 'https', arrived: Arrived 
 }
 
 function destinationRow(measured: Measured, arrived: Arrived | undefined): Row {
-  const { canaries, probe, proxy } = measured
+  const { canaries, site, proxy } = measured
   if (arrived === undefined) return everywhere(noReport(measured))
   const text = [arrived.target, ...arrived.headers.map(([name, value]) => `${name}: ${value}`)].join('\n')
   const holds = (word: string, field: string): Judged =>
@@ -220,9 +198,9 @@ function destinationRow(measured: Measured, arrived: Arrived | undefined): Row {
     'destination-name':
       arrived.hello?.serverName?.startsWith(canaries.hostLabel) === true
         ? { value: 'clear', evidence: [endpoint(arrived.hello.serverName, 'SNI')] }
-        : isAddress(probe.host)
+        : isAddress(site)
           ? { value: 'not-measured', reason: 'the probe was given by its address' }
-          : holds(probe.host, 'Host'),
+          : holds(site, 'Host'),
     'destination-address': { value: 'clear', reason: 'it is its own' },
     'url-and-headers': strongest(URL_FIELDS.map((field) => holds(canaries[field], field))),
     content:
@@ -263,46 +241,9 @@ function clientAddress(
     : { value: 'absent', evidence: [endpoint(arrived.from.address, 'who connected')] }
 }
 
-/** The client's: of this machine, and as the probe sees it when asked beside the proxy. */
-export function knownAddresses({ local, beside }: Measured): string[] {
-  return [...new Set([local, ...(beside?.arrived.map(({ from }) => from.address) ?? [])])]
-}
-
 function noReport({ isReportForged }: Measured): Judged {
   return {
     value: 'not-measured',
     reason: isReportForged ? "the probe's report was forged on its way" : "the probe's report did not come",
   }
-}
-
-function strongest(cells: readonly Judged[]): Judged {
-  const order: readonly CellValue[] = ['clear', 'sealed', 'absent']
-  for (const value of order) {
-    const found = cells.filter((cell) => cell.value === value)
-    if (found.length > 0) return { value, evidence: found.flatMap(({ evidence = [] }) => evidence) }
-  }
-  return { value: 'absent' }
-}
-
-function everywhere(cell: Judged): Row {
-  return Object.fromEntries(INFORMATION.map((information) => [information, cell])) as Row
-}
-
-/** What a kernel or the probe reports; not bytes of the link. */
-function endpoint(value: string, field: string): Evidence {
-  return {
-    kind: 'endpoint',
-    capture: 'probe',
-    frame: null,
-    offset: null,
-    length: value.length,
-    encoding: 'plain',
-    field,
-    excerpt: value,
-    layer: '',
-  }
-}
-
-function isAddress(host: string): boolean {
-  return host.includes(':') || /^[0-9.]+$/.test(host)
 }

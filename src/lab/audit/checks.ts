@@ -1,15 +1,19 @@
 // The questions that an audit answers, each with yes, no or not-measured and what was seen, and the one sentence above
 // them. Pure. Rule: every answer names what it rests on.
-import type { Coverage, Evidence } from '../model.ts'
+import type { Coverage } from '../model.ts'
 import { listed } from '../report/words.ts'
-import { arrivedOver, isIntercepted, knownAddresses, sameHello } from './cells.ts'
-import { headerChanges, namesTheClient } from './compare.ts'
+import { arrivedOver, isIntercepted, sameHello } from './cells.ts'
+import { headerChanges, knownAddresses, namesTheClient } from './compare.ts'
+import { readOnLink } from './datagram-cells.ts'
 import type { Measured } from './measure.ts'
 import { hashOf, type Arrived } from './probe-report.ts'
+import { askersOf } from './resolver.ts'
+import { endpoint, isHandedOn } from './row.ts'
 import { linkTls, LinkView } from './view.ts'
 
 export const QUESTIONS = {
   'link-encrypted': 'is the link to the proxy encrypted?',
+  'program-named': 'can the network before it read which program you use?',
   'names-by-proxy': 'are names resolved by the proxy?',
   'headers-name-you': 'does it add headers that name you?',
   'request-changed': 'does it alter what you send?',
@@ -39,27 +43,38 @@ export function checksOf(measured: Measured): Check[] {
     ],
   })
   const both = (['http', 'https'] as const).flatMap((scheme) => arrivedOver(measured, scheme) ?? [])
-  const ofArrived = (question: Question, says: (arrived: Arrived) => string[]): Check =>
-    both.length === 0
-      ? unreported(question)
-      : yesWhere(question, unique(both.flatMap(says)), 'nothing of the kind arrived')
+  const ofArrived = (question: Question, says: (arrived: Arrived) => string[], otherwise: string): Check =>
+    both.length === 0 ? unreported(question) : yesWhere(question, unique(both.flatMap(says)), otherwise)
+  const over = listed(both.map(({ scheme }) => scheme))
   return [
     linkCheck(measured),
+    programCheck(measured),
     namesCheck(measured),
-    ofArrived('headers-name-you', (arrived) =>
-      addedBy(measured, arrived)
-        .filter((header) => namesTheClient(header, wordsOfClient(measured)))
-        .map(([name, value]) => `${name}: ${value} (${arrived.scheme})`),
+    ofArrived(
+      'headers-name-you',
+      (arrived) =>
+        addedBy(measured, arrived)
+          .filter((header) => namesTheClient(header, wordsOfClient(measured)))
+          .map(([name, value]) => `${name}: ${value} (${arrived.scheme})`),
+      `no header that it added holds an address of yours or your user (${over})`,
     ),
-    ofArrived('request-changed', (arrived) => requestChanges(measured, arrived)),
-    ofArrived('response-changed', (arrived) => responseChanges(measured, arrived)),
+    ofArrived(
+      'request-changed',
+      (arrived) => requestChanges(measured, arrived),
+      `method, path, headers and body arrived as they were sent (${over})`,
+    ),
+    ofArrived(
+      'response-changed',
+      (arrived) => responseChanges(measured, arrived),
+      `headers and body came back as the probe sent them (${over})`,
+    ),
     tlsCheck(measured),
     {
       question: 'udp-carried',
       answer: measured.udp.carried ? 'yes' : 'no',
       says: [
         measured.udp.problem ??
-          'a datagram to the probe came back, by SOCKS5 UDP ASSOCIATE, whose link is not encrypted',
+          `a datagram to the probe came back, by SOCKS5 UDP ASSOCIATE; its word was ${readOnLink(measured) === undefined ? 'not ' : ''}readable in the datagrams of the link`,
       ],
     },
     {
@@ -85,7 +100,7 @@ export function coverageOf({ proxy, udp, report, beside, takesNames, http, https
     {
       traffic: 'client-dns',
       outside: proxy.scheme === 'socks5' || takesNames === false,
-      evidence: lookUps.slice(0, 1).map((name) => seen('the look-up', name)),
+      evidence: lookUps.slice(0, 1).map(({ name }) => endpoint(name, 'the look-up')),
     },
     { traffic: 'udp', outside: !udp.carried, evidence: [] },
     {
@@ -93,12 +108,19 @@ export function coverageOf({ proxy, udp, report, beside, takesNames, http, https
       outside: true,
       evidence: (beside?.arrived ?? [])
         .slice(0, 1)
-        .map(({ from }) => seen('arrived beside the proxy from', from.address)),
+        .map(({ from }) => endpoint(from.address, 'arrived beside the proxy from')),
     },
   ]
 }
 
 function linkCheck(measured: Measured): Check {
+  if (isHandedOn(measured)) {
+    return {
+      question: 'link-encrypted',
+      answer: 'not-measured',
+      says: [`the proxy is on this machine (${measured.remote}): what leaves the machine is another link`],
+    }
+  }
   const { http, https, certificate, canaries } = measured
   const links = [http, https].filter(({ exchange }) => exchange !== undefined)
   const tls = links.map(({ link }) => linkTls(link.connections))
@@ -134,7 +156,53 @@ function linkCheck(measured: Measured): Check {
   }
 }
 
-function namesCheck({ proxy, takesNames, http }: Measured): Check {
+/** curl and browsers send their User-Agent in CONNECT too, beside the site's TLS. */
+function programCheck(measured: Measured): Check {
+  const question = 'program-named'
+  const { proxy, program, https } = measured
+  if (proxy.scheme.startsWith('socks'))
+    return { question, answer: 'no', says: ['SOCKS has no field for it; an http site reads it all the same'] }
+  if (isHandedOn(measured) || https.exchange === undefined) {
+    const why = https.exchange === undefined ? 'https did not come through' : 'the link was not measured'
+    return { question, answer: 'not-measured', says: [why] }
+  }
+  const found = new LinkView(https, []).find(program, 'User-Agent of CONNECT')
+  const sealed = new LinkView(https, [https.link.keylog]).find(program, 'User-Agent of CONNECT')
+  return found !== undefined
+    ? {
+        question,
+        answer: 'yes',
+        says: ['the User-Agent of CONNECT is readable on the link, and to the proxy'],
+      }
+    : {
+        question,
+        answer: sealed === undefined ? 'not-measured' : 'no',
+        says: [
+          sealed === undefined
+            ? 'the User-Agent of CONNECT was not found'
+            : 'the User-Agent of CONNECT is encrypted on the link; the proxy reads it',
+        ],
+      }
+}
+
+/** Who asked the probe's name server, as a further sentence; empty where nobody was seen to. */
+function whoAsked(measured: Measured): string[] {
+  const askers = askersOf(measured)
+  if (askers === undefined || measured.isOneMachine) return []
+  const who = askers.isProxy
+    ? 'the proxy itself'
+    : askers.isYours
+      ? measured.proxy.scheme === 'socks5'
+        ? 'your resolver'
+        : 'the resolver that this machine asks too'
+      : measured.proxy.scheme === 'socks5'
+        ? 'a resolver'
+        : 'a resolver of its own'
+  return [`the look-up came to the probe from ${askers.addresses.join(', ')}: ${who}`]
+}
+
+function namesCheck(measured: Measured): Check {
+  const { proxy, takesNames, http } = measured
   const question = 'names-by-proxy'
   if (takesNames === undefined) {
     return {
@@ -150,11 +218,18 @@ function namesCheck({ proxy, takesNames, http }: Measured): Check {
     return {
       question,
       answer: 'no',
-      says: [`socks5:// means that you resolve them (it was told ${http.told}); ${could}`],
+      says: [
+        `socks5:// means that you resolve them (it was told ${http.told}); ${could}`,
+        ...whoAsked(measured),
+      ],
     }
   }
   return takesNames
-    ? { question, answer: 'yes', says: [`it was told the name ${http.told}, and reached the probe`] }
+    ? {
+        question,
+        answer: 'yes',
+        says: [`it was told the name ${http.told}, and reached the probe`, ...whoAsked(measured)],
+      }
     : {
         question,
         answer: 'no',
@@ -230,29 +305,17 @@ function unique(words: readonly string[]): string[] {
   return [...new Set(words)]
 }
 
-function seen(field: string, excerpt: string): Evidence {
-  return {
-    kind: 'endpoint',
-    capture: 'probe',
-    frame: null,
-    offset: null,
-    length: excerpt.length,
-    encoding: 'plain',
-    field,
-    excerpt,
-    layer: '',
-  }
-}
-
 /** The answer in a sentence. */
 export function sentenceOf(measured: Measured, checks: readonly Check[]): string {
   const is = (question: Question): boolean =>
     checks.some((check) => check.question === question && check.answer === 'yes')
   const socks = measured.proxy.scheme.startsWith('socks') ? 'SOCKS ' : ''
   const isUnproved = measured.certificate?.isVerified === false
-  const kind = is('link-encrypted')
-    ? `this is an encrypted ${socks}proxy${isUnproved ? ', under a certificate that nobody here vouches for' : ''}: the network before it reads sizes and times; the proxy itself reads all of http sites, and the names of https sites`
-    : `this is a plain ${socks}proxy: the network before it reads what the proxy reads, all of http sites and the names of https sites`
+  const kind = isHandedOn(measured)
+    ? `this is a ${socks}proxy on this machine: what leaves the machine for it was not measured; whoever runs its far end reads all of http sites, and the names of https sites`
+    : is('link-encrypted')
+      ? `this is an encrypted ${socks}proxy${isUnproved ? ', under a certificate that nobody here vouches for' : ''}: the network before it reads sizes and times; the proxy itself reads all of http sites, and the names of https sites`
+      : `this is a plain ${socks}proxy: the network before it reads what the proxy reads, all of http sites and the names of https sites`
   const badly = [
     ...(is('tls-intercepted') ? ['it opens the TLS of https sites and reads them'] : []),
     ...(is('headers-name-you') ? ['it tells sites who you are'] : []),

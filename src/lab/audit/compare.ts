@@ -1,6 +1,7 @@
 // What was sent held against what arrived. Pure. Rule: what a proxy has to take out or rewrite (hop-by-hop fields, RFC
 // 9110 section 7.6.1) is no change.
 import net from 'node:net'
+import type { Measured } from './measure.ts'
 import type { Header } from './probe-report.ts'
 
 export interface HeaderChanges {
@@ -40,6 +41,11 @@ const ABOUT_THE_CLIENT = new Set([
   'x-remote-addr',
   'x-remote-ip',
 ])
+
+/** The client's: of this machine, and as the probe sees it when asked beside the proxy. */
+export function knownAddresses({ local, beside }: Pick<Measured, 'local' | 'beside'>): string[] {
+  return [...new Set([local, ...(beside?.arrived.map(({ from }) => from.address) ?? [])])]
+}
 
 /** Names without regard to case; a field that stands more than once is one with all its values. */
 export function headerChanges(sent: readonly Header[], arrived: readonly Header[]): HeaderChanges {

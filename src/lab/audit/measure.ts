@@ -1,16 +1,15 @@
 // The measurement of an audit: the same request over http and https through the proxy, datagrams where it takes them, one
 // request beside it, and the probe's report. Rules: what fails is noted and the rest still runs; a report that is not
 // sealed with the token counts for nothing; nothing is judged here.
-import dgram from 'node:dgram'
 import { lookup } from 'node:dns/promises'
 import net from 'node:net'
 import { GatewayError } from '../../errors.ts'
 import type { ProxyUrl } from '../../config/proxy-url.ts'
-import { decodeUdpMessage, encodeUdpHeader } from '../../protocol/socks/udp.ts'
 import { makeCanaries, type Canaries } from '../canary.ts'
 import { lookUp } from '../look-up.ts'
 import { siteName } from '../parties.ts'
 import { ask, hostOf, requestOf, secure, type Exchange } from './exchange.ts'
+import { sendDatagrams, type Datagrams } from './datagrams.ts'
 import { Passage, TIMEOUT_MS, type Link, type LinkCertificate } from './passage.ts'
 import type { ProbeAddress } from './probe-url.ts'
 import { REPORT, hashOf, type ProbeReport } from './probe-report.ts'
@@ -32,15 +31,19 @@ export interface Measured {
   readonly probe: ProbeAddress
   /** The audit started the probe itself, on this machine. */
   readonly isOneMachine: boolean
+  /** The name of the site: of this audit alone where the probe has a zone, else the probe's own name or address. */
+  readonly site: string
   readonly local: string
   readonly remote: string
   readonly certificate: LinkCertificate | undefined
   readonly canaries: Canaries
+  /** What the audit's program calls itself in CONNECT. */
+  readonly program: string
   readonly http: Visited
   readonly https: Visited
   /** Whether it connects to what it is told by name; undefined where the probe has none. */
   readonly takesNames: boolean | undefined
-  readonly udp: { readonly carried: boolean; readonly problem: string | undefined }
+  readonly udp: Datagrams
   /** What the probe says of what came through the proxy; undefined where no sealed report could be had. */
   readonly report: ProbeReport | undefined
   /** The answer that came through the proxy in the report's place was not the probe's. */
@@ -49,13 +52,11 @@ export interface Measured {
   readonly beside: ProbeReport | undefined
 }
 
-const UDP_TRIES = 3
-const UDP_WAIT_MS = 700
-
 export interface MeasureOptions {
   readonly proxy: ProxyUrl
   readonly probe: ProbeAddress
-  readonly isOneMachine: boolean
+  /** Port of the name server of a probe on this machine, which the audit started itself. */
+  readonly ownDns?: number | undefined
   readonly seed: string
   readonly authority?: string | undefined
   readonly progress?: ((what: string) => void) | undefined
@@ -63,8 +64,10 @@ export interface MeasureOptions {
 
 /** Errors: those of dialling the proxy, `upstream-untrusted`, `dial-failed` where nothing at all came through. */
 export async function measure(options: MeasureOptions): Promise<Measured> {
-  const { proxy, probe, isOneMachine, progress = () => {} } = options
-  const passage = await Passage.open(proxy, options.authority)
+  const { proxy, probe, ownDns, seed, authority, progress = () => {} } = options
+  // Not the word of the request's own User-Agent: who reads the one need not read the other.
+  const program = makeCanaries(`the program of ${seed}`).userAgent
+  const passage = await Passage.open(proxy, { authority, program })
   try {
     const audit = new Audit(passage, options)
     progress('a request over http')
@@ -78,10 +81,11 @@ export async function measure(options: MeasureOptions): Promise<Measured> {
     progress('what the probe received')
     const beside = await audit.goBeside()
     const { report, isForged } = await audit.fetchReport(beside !== undefined)
-    const { canaries } = audit
+    const { canaries, site } = audit
     const { local, remote, certificate } = passage
+    const given = { proxy, probe, isOneMachine: ownDns !== undefined, site, canaries, program }
     const heard = { http, https, takesNames, udp, report, isReportForged: isForged, beside }
-    return { proxy, probe, isOneMachine, local, remote, certificate, canaries, ...heard }
+    return { ...given, local, remote, certificate, ...heard }
   } finally {
     passage.close()
   }
@@ -91,44 +95,57 @@ class Audit {
   readonly canaries: Canaries
   #passage: Passage
   #probe: ProbeAddress
-  #isOneMachine: boolean
+  #ownDns: number | undefined
   #id: string
   #besideId: string
-  #byName: boolean
+  /** What the proxy is told, where it is one to resolve names: the next where one fails, and an address in the end. */
+  #names: readonly string[]
+  #found: Promise<string> | undefined
 
-  constructor(passage: Passage, { probe, seed, isOneMachine }: MeasureOptions) {
+  constructor(passage: Passage, { probe, seed, ownDns }: MeasureOptions) {
     this.canaries = makeCanaries(seed)
     this.#passage = passage
     this.#probe = probe
-    this.#isOneMachine = isOneMachine
+    this.#ownDns = ownDns
     this.#id = newId(probe.token)
     this.#besideId = newId(probe.token)
-    this.#byName = passage.proxy.scheme !== 'socks5' && net.isIP(probe.host) === 0
+    this.#names = passage.proxy.scheme === 'socks5' ? [] : this.#siteNames()
   }
 
-  /** By name where the proxy is one to resolve names, and by address where that fails. */
+  /** As `Measured.site`. */
+  get site(): string {
+    const [name = this.#probe.host] = this.#names.length > 0 ? this.#names : this.#siteNames()
+    return name
+  }
+
   async visit(scheme: 'http' | 'https'): Promise<Visited> {
-    const first = await this.#visit(scheme, this.#byName)
-    if (first.exchange !== undefined || !this.#byName) return first
-    const second = await this.#visit(scheme, false)
-    if (second.exchange === undefined) return first
-    this.#byName = false
-    return second
+    let first: Visited | undefined
+    for (const [index, name] of [...this.#names, undefined].entries()) {
+      const visited = await this.#visit(scheme, name)
+      first ??= visited
+      if (visited.exchange === undefined) continue
+      this.#names = this.#names.slice(index)
+      return visited
+    }
+    return first as Visited
   }
 
-  async #visit(scheme: 'http' | 'https', byName: boolean): Promise<Visited> {
+  #siteNames(): string[] {
+    const { zone, host } = this.#probe
+    return [...(zone === undefined ? [] : [`${this.#id}.${zone}`]), ...(net.isIP(host) === 0 ? [host] : [])]
+  }
+
+  async #visit(scheme: 'http' | 'https', name: string | undefined): Promise<Visited> {
     const port = this.#probe[scheme]
     let siteKeylog = ''
-    let told = this.#probe.host
+    let told = name ?? this.#probe.host
     this.#passage.takeLink()
     let exchange: Exchange | undefined
     let problem: string | undefined
     try {
-      if (!byName) told = await this.#address()
-      const host = hostOf(
-        { ...this.#probe, host: byName || this.#passage.isHttp ? told : this.#probe.host },
-        port,
-      )
+      if (name === undefined) told = await this.#address()
+      const isTold = name !== undefined || this.#passage.isHttp
+      const host = hostOf({ ...this.#probe, host: isTold ? told : this.site }, port)
       const sent = requestOf(this.#id, this.canaries, host)
       const isAbsolute = scheme === 'http' && this.#passage.isHttp
       const stream = isAbsolute
@@ -155,20 +172,35 @@ class Audit {
     return { exchange, problem, link: this.#passage.takeLink(), siteKeylog, told }
   }
 
-  /** The probe's address as this machine finds it. On one machine its own name server is asked, so that the look-up is seen. */
-  async #address(): Promise<string> {
-    const { host, dns } = this.#probe
-    if (net.isIP(host) !== 0) return host
-    if (!this.#isOneMachine) return (await lookup(host)).address
-    return lookUp(siteName(this.#id), { resolver: { address: '127.0.0.1', port: dns }, from: '127.0.0.1' })
+  /** The probe's address as this machine finds it, once. */
+  #address(): Promise<string> {
+    this.#found ??= this.#findAddress()
+    return this.#found
+  }
+
+  /** By a name of this audit only where that is what its user's machine does: with a proxy that is told addresses. */
+  async #findAddress(): Promise<string> {
+    const { host, zone } = this.#probe
+    const id = this.#passage.proxy.scheme === 'socks5' ? this.#id : this.#besideId
+    const ownDns = this.#ownDns
+    if (ownDns !== undefined)
+      return lookUp(siteName(id), { resolver: { address: '127.0.0.1', port: ownDns }, from: '127.0.0.1' })
+    if (zone !== undefined) {
+      const found = await lookup(`${id}.${zone}`, { family: 4 }).catch(() => undefined)
+      if (found !== undefined) return found.address
+    }
+    return net.isIP(host) === 0 ? (await lookup(host)).address : host
   }
 
   /** Undefined where the probe has no name, or the proxy is told names anyway and took none. */
   async takesNames(): Promise<boolean | undefined> {
-    if (net.isIP(this.#probe.host) !== 0) return undefined
-    if (this.#passage.proxy.scheme !== 'socks5') return this.#byName
+    const { site } = this
+    if (net.isIP(site) !== 0) return undefined
+    if (this.#passage.proxy.scheme !== 'socks5') return this.#names.length > 0
     try {
-      const stream = await this.#passage.connect({ address: this.#probe.host, port: this.#probe.http })
+      const name =
+        net.isIP(this.#probe.host) === 0 ? this.#probe.host : `${this.#besideId}.${this.#probe.zone}`
+      const stream = await this.#passage.connect({ address: name, port: this.#probe.http })
       stream.destroy()
       return true
     } catch {
@@ -176,61 +208,17 @@ class Audit {
     }
   }
 
-  async datagrams(): Promise<Measured['udp']> {
-    const { scheme } = this.#passage.proxy
-    if (!scheme.startsWith('socks5')) {
-      return {
-        carried: false,
-        problem: scheme === 'socks4a' ? 'SOCKS4 has no way for it' : 'HTTP CONNECT carries TCP alone',
-      }
-    }
-    let control: net.Socket | undefined
-    try {
-      const association = await this.#passage.associate()
-      control = association.control
-      control.on('error', () => {})
-      const carried = await this.#echo(association.relay)
-      return { carried, problem: carried ? undefined : 'it took the association, and no datagram came back' }
-    } catch (thrown) {
-      return { carried: false, problem: thrown instanceof Error ? thrown.message : 'no reason given' }
-    } finally {
-      control?.destroy()
-    }
-  }
-
-  async #echo(relay: { address: string; port: number }): Promise<boolean> {
-    const question = Buffer.from(this.#id + this.canaries.datagram)
-    const header = encodeUdpHeader({ address: await this.#address(), port: this.#probe.echo })
-    const socket = dgram.createSocket(net.isIPv6(relay.address) ? 'udp6' : 'udp4')
-    const came = Promise.withResolvers<boolean>()
-    socket.on('error', () => came.resolve(false))
-    socket.on('message', (bytes) => {
-      try {
-        if (Buffer.from(decodeUdpMessage(bytes).payload).equals(question)) came.resolve(true)
-      } catch {
-        // What is no datagram of SOCKS is none of the probe's.
-      }
-    })
-    const send = (): void =>
-      socket.send(Buffer.concat([header, question]), relay.port, relay.address, () => {})
-    let tries = 1
-    const timer = setInterval(() => {
-      if (tries === UDP_TRIES) return came.resolve(false)
-      tries += 1
-      send()
-    }, UDP_WAIT_MS)
-    send()
-    try {
-      return await came.promise
-    } finally {
-      clearInterval(timer)
-      socket.close()
-    }
+  /** Through the proxy, with what passed on the link. */
+  async datagrams(): Promise<Datagrams> {
+    const to = { address: await this.#address(), port: this.#probe.echo }
+    return sendDatagrams(this.#passage, to, Buffer.from(this.#id + this.canaries.datagram))
   }
 
   /** What an application does that was not told of the proxy. Undefined where the probe cannot be reached so. */
   async goBeside(): Promise<ProbeReport | undefined> {
     try {
+      // So that the resolver that this machine asks is known beside the one that the proxy asks.
+      await this.#findBeside()
       const sent = requestOf(this.#besideId, this.canaries, hostOf(this.#probe, this.#probe.http))
       await ask(await this.#direct(), { sent, body: this.canaries.requestBody, absolute: '', forProxy: {} })
       return await this.#report(await this.#direct(), this.#besideId, '')
@@ -239,22 +227,23 @@ class Audit {
     }
   }
 
+  async #findBeside(): Promise<void> {
+    const { zone } = this.#probe
+    if (zone !== undefined) await lookup(`${this.#besideId}.${zone}`, { family: 4 }).catch(() => undefined)
+  }
+
   /** Through the proxy; where what comes is not the probe's, and the probe can be reached beside it, from there. */
   async fetchReport(canGoBeside: boolean): Promise<{ report: ProbeReport | undefined; isForged: boolean }> {
     let answered = false
     try {
       const { isHttp } = this.#passage
       const port = this.#probe.http
-      const stream = isHttp
-        ? await this.#passage.toProxy()
-        : await this.#passage.connect({
-            address: this.#byName ? this.#probe.host : await this.#address(),
-            port,
-          })
+      const address = this.#names[0] ?? (await this.#address())
+      const stream = isHttp ? await this.#passage.toProxy() : await this.#passage.connect({ address, port })
       const report = await this.#report(
         stream,
         this.#id,
-        isHttp ? `http://${hostOf(this.#probe, port)}` : '',
+        isHttp ? `http://${hostOf({ ...this.#probe, host: address }, port)}` : '',
         () => (answered = true),
       )
       if (report !== undefined) return { report, isForged: false }
@@ -274,7 +263,7 @@ class Audit {
     answered = (): void => {},
   ): Promise<ProbeReport | undefined> {
     const nonce = newId(this.#probe.token)
-    const host = hostOf(this.#probe, this.#probe.http)
+    const host = absolute === '' ? hostOf(this.#probe, this.#probe.http) : absolute.slice('http://'.length)
     const forProxy = absolute === '' ? {} : this.#passage.authorization()
     const { body, status } = await ask(stream, {
       sent: {
@@ -296,7 +285,7 @@ class Audit {
   }
 
   #direct(): Promise<net.Socket> {
-    const host = this.#isOneMachine ? '127.0.0.1' : this.#probe.host
+    const host = this.#ownDns === undefined ? this.#probe.host : '127.0.0.1'
     const socket = net.connect({ host, port: this.#probe.http, timeout: TIMEOUT_MS })
     return new Promise((resolve, reject) => {
       socket.once('connect', () => resolve(socket))

@@ -11,6 +11,7 @@ import { GatewayError, toGatewayError } from '../../errors.ts'
 import { formatAddress } from '../../transport/listener.ts'
 import { Recorder, type CapturedConnection, type Endpoint } from '../capture.ts'
 import { Tap } from '../tap.ts'
+import { UdpTap } from '../udp-tap.ts'
 
 export const TIMEOUT_MS = 10_000
 const LOOPBACK = '127.0.0.1'
@@ -30,6 +31,13 @@ export interface Link {
   readonly keylog: string
 }
 
+export interface PassageOptions {
+  /** PEM of who vouches for an https proxy, beside those that the system trusts. */
+  readonly authority?: string | undefined
+  /** What the program calls itself to the proxy, in CONNECT, as curl and browsers do. */
+  readonly program: string
+}
+
 export class Passage {
   readonly proxy: ProxyUrl
   /** The address that this machine reaches the proxy from, and the proxy's. */
@@ -39,31 +47,34 @@ export class Passage {
   #recorder = new Recorder()
   #tap: Tap
   #authority: string | undefined
+  #program: string
   #keylog = ''
 
   private constructor(
     proxy: ProxyUrl,
     tap: Tap,
     ends: { local: string; remote: string },
-    authority?: string,
+    { authority, program }: PassageOptions,
   ) {
     this.proxy = proxy
     this.#tap = tap
     this.local = ends.local
     this.remote = ends.remote
     this.#authority = authority
+    this.#program = program
   }
 
-  /** `authority`: PEM of who vouches for an https proxy, beside those that the system trusts. Errors: those of dialling. */
-  static async open(proxy: ProxyUrl, authority?: string): Promise<Passage> {
+  /** Errors: those of dialling. */
+  static async open(proxy: ProxyUrl, options: PassageOptions): Promise<Passage> {
     const ends = await tryToReach(proxy)
     const tap: Tap = await Tap.start({
       listen: { address: LOOPBACK, port: 0 },
       onward: { address: ends.remote, port: proxy.port },
       recorder: () => passage.#recorder,
+      carries: { address: ends.remote, port: proxy.port },
       fromAnyAddress: true,
     })
-    const passage = new Passage(proxy, tap, ends, authority)
+    const passage = new Passage(proxy, tap, ends, options)
     return passage
   }
 
@@ -112,12 +123,20 @@ export class Passage {
     return this.isHttp ? this.#byConnect(to) : this.#bySocks(to)
   }
 
-  /** A SOCKS5 association: the stream that keeps it open, and where its datagrams go. Errors as above. */
-  async associate(): Promise<{ readonly control: net.Socket; readonly relay: Endpoint }> {
+  /** A SOCKS5 association: the stream that keeps it open, and where its datagrams are to be sent: the tap before the relay. Errors as above. */
+  async associate(): Promise<{ readonly control: net.Socket; readonly relay: UdpTap }> {
     const { socket, remoteHost } = await this.#socks('associate', { address: '0.0.0.0', port: 0 })
     const isUnspecified = remoteHost === undefined || /^(0\.0\.0\.0|::)$/.test(remoteHost.host)
     const address = isUnspecified ? this.remote : remoteHost.host
-    return { control: socket, relay: { address, port: remoteHost?.port ?? 0 } }
+    const onward = { address, port: remoteHost?.port ?? 0 }
+    const relay = await UdpTap.start({
+      listen: { address: LOOPBACK, port: 0 },
+      onward,
+      carries: onward,
+      recorder: () => this.#recorder,
+      fromAnyAddress: true,
+    })
+    return { control: socket, relay }
   }
 
   /** The `Proxy-Authorization` of a request, where the URL has a user. */
@@ -139,7 +158,7 @@ export class Passage {
         createConnection: () => stream,
         method: 'CONNECT',
         path: target,
-        headers: { Host: target, ...this.authorization() },
+        headers: { Host: target, 'User-Agent': this.#program, ...this.authorization() },
         timeout: TIMEOUT_MS,
       })
       request.on('connect', ({ statusCode }, tunnel) => {

@@ -25,7 +25,8 @@ const ARRIVED = z.object({
 export const REPORT = z.object({
   arrived: z.array(ARRIVED),
   datagrams: z.array(z.object({ hash: z.string(), from: endpoint })),
-  lookUps: z.array(z.string()),
+  /** Look-ups of names of this audit, and who asked: a resolver, or who does without one. */
+  lookUps: z.array(z.object({ name: z.string(), from: endpoint })),
 })
 
 export type Arrived = z.infer<typeof ARRIVED>

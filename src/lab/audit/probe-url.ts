@@ -11,25 +11,30 @@ export interface ProbeAddress {
   readonly https: number
   /** UDP. */
   readonly echo: number
-  /** UDP and TCP. */
-  readonly dns: number
   /** SHA-256 of its certificate's DER, in lower-case hex. */
   readonly certificate: string
   readonly token: string
+  /** Names below this one are answered by the probe itself, which notes who asks. */
+  readonly zone?: string | undefined
+}
+
+/** A DNS name of two labels or more, in lower case, that leaves room for a label of an audit before it. */
+export function isZone(name: string): boolean {
+  return /^(?=.{3,200}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$/.test(name)
 }
 
 const port = z.coerce.number().int().min(1).max(65_535)
 const FRAGMENT = z.strictObject({
   https: port,
   echo: port,
-  dns: port,
   certificate: z.string().regex(/^[0-9a-f]{64}$/),
   token: z.string().regex(/^[0-9a-f]{40}$/),
+  zone: z.string().refine(isZone).optional(),
 })
 
-/** `http://HOST:PORT/#https=PORT,echo=PORT,dns=PORT,certificate=HEX,token=HEX`: no character that a shell takes for its own. */
-export function formatProbeUrl({ host, http, https, echo, dns, certificate, token }: ProbeAddress): string {
-  const parts = Object.entries({ https, echo, dns, certificate, token })
+/** `http://HOST:PORT/#https=PORT,echo=PORT,certificate=HEX,token=HEX`, and `,zone=NAME`: no character that a shell takes for its own. */
+export function formatProbeUrl({ host, http, https, echo, certificate, token, zone }: ProbeAddress): string {
+  const parts = Object.entries({ https, echo, certificate, token, ...(zone !== undefined && { zone }) })
   const fragment = parts.map(([name, value]) => `${name}=${value}`).join(',')
   return `http://${formatAddress({ address: host, port: http })}/#${fragment}`
 }

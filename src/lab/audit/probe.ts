@@ -27,10 +27,16 @@ export interface ProbeOptions {
   readonly host: string
   /** 0 takes any. */
   readonly ports: { readonly http: number; readonly https: number; readonly echo: number }
+  /** A zone that is delegated to this host, the port that its name server takes, and the address that its names have. */
+  readonly names?:
+    | { readonly zone: string | undefined; readonly port: number; readonly address: string }
+    | undefined
 }
 
 export interface Probe {
   readonly address: ProbeAddress
+  /** Of its name server, on UDP and TCP; undefined where it has none. */
+  readonly dns: number | undefined
   close(): void
 }
 
@@ -44,7 +50,7 @@ const HELLO_TIMEOUT_MS = 10_000
 const IDLE_TIMEOUT_MS = 30_000
 
 /** Errors: `address-in-use`, `listen-failed`. */
-export async function startProbe({ listen, host, ports }: ProbeOptions): Promise<Probe> {
+export async function startProbe({ listen, host, ports, names: zoned }: ProbeOptions): Promise<Probe> {
   const now = new Date()
   const leaf = await issueLeaf(await createAuthority({ now }), {
     name: PROBE_NAME,
@@ -143,22 +149,31 @@ export async function startProbe({ listen, host, ports }: ProbeOptions): Promise
     listeners.push(onSecure)
     echo = await bindUdp({ address: listen, port: ports.echo })
     startEcho(echo, token, ledger)
-    names = await startNameServer(listen, (name) => {
-      const [label = ''] = name.split('.')
-      if (!isIdOf(token, label)) return undefined
-      ledger.note(label, 'lookUps', name)
-      return ['127.0.0.1']
-    })
+    if (zoned !== undefined) {
+      const { zone, address } = zoned
+      names = await startNameServer(
+        listen,
+        (name, from) => {
+          // Of the zone itself, so that a resolver that asks for it first goes on.
+          if (name === zone) return [address]
+          const [label = '', ...parents] = name.split('.')
+          if (!isIdOf(token, label) || (zone !== undefined && parents.join('.') !== zone)) return undefined
+          ledger.note(label, 'lookUps', { name, from: { ...from, address: withoutMapping(from.address) } })
+          return [address]
+        },
+        zoned.port,
+      )
+    }
     const address: ProbeAddress = {
       host,
       http: onPlain.address.port,
       https: onSecure.address.port,
       echo: echo.address().port,
-      dns: names.address.port,
       certificate: createHash('sha256').update(new X509Certificate(leaf.certificate).raw).digest('hex'),
       token,
+      ...(zoned?.zone !== undefined && { zone: zoned.zone }),
     }
-    return { address, close }
+    return { address, dns: names?.address.port, close }
   } catch (thrown) {
     close()
     throw thrown
@@ -211,7 +226,11 @@ function peerOf({ remoteAddress = '', remotePort = 0 }: Socket): string {
 }
 
 function sourceOf({ remoteAddress = '', remotePort = 0 }: Socket): Arrived['from'] {
-  return { address: remoteAddress.replace(/^::ffff:/, ''), port: remotePort }
+  return { address: withoutMapping(remoteAddress), port: remotePort }
+}
+
+function withoutMapping(address: string): string {
+  return address.replace(/^::ffff:/, '')
 }
 
 const ignore = (): void => {}

@@ -3,8 +3,18 @@
 import { TRAFFIC_WORDS } from '../report/words.ts'
 import { legendText, matrixTables, type TextStyle } from '../report/terminal.ts'
 import { painter } from '../report/paint.ts'
+import type { CellValue } from '../model.ts'
 import type { AuditResult } from './audit.ts'
 import { QUESTIONS } from './checks.ts'
+
+/** An audit has two ends and no vantage between: what it works out, it works out from them. */
+const VALUE_WORDS: Readonly<Record<CellValue, string>> = {
+  clear: 'readable there: found in the bytes of the link, or reported by the probe',
+  sealed: 'there, encrypted: found in the bytes of the link after decrypting',
+  inferable: 'not seen there; it follows from what was, for the reason below',
+  absent: 'looked for there, and not found',
+  'not-measured': 'not to be seen from the two ends, for the reason below',
+}
 
 const QUESTION_COLUMN = Math.max(...Object.values(QUESTIONS).map(({ length }) => length)) + 2
 
@@ -23,7 +33,7 @@ export function formatAudit(result: AuditResult, style: TextStyle): string {
     paint(result.answer, 'bold'),
     questions.join('\n'),
     ...matrixTables(columns, style),
-    legendText(style),
+    legendText(style, VALUE_WORDS),
     ['reasons:', ...reasonLines(result)].join('\n'),
     ['what goes around it:', ...around].join('\n'),
     [...controlLines(result), ...result.notes.map((note) => `note: ${harmless(note)}`)].join('\n'),

@@ -64,13 +64,13 @@ export function matrixTables(columns: readonly Column[], style: TextStyle): stri
   return OBSERVERS.map((observer) => observerTable(columns, observer, style, paint))
 }
 
-/** What each word of a table means. */
-export function legendText(style: TextStyle): string {
+/** What each word of a table means: of a measurement of the lab, or of another that says so itself. */
+export function legendText(style: TextStyle, words = VALUE_WORDS): string {
   const paint = painter(style.colour)
-  const lines = (Object.keys(VALUE_WORDS) as CellValue[]).map((value) => {
+  const lines = (Object.keys(words) as CellValue[]).map((value) => {
     const word = wordOf(value, style)
     const name = word === value ? '' : `${value}: `
-    return `${paint(word.padEnd(11), value)}${name}${VALUE_WORDS[value]}`
+    return `${paint(word.padEnd(11), value)}${name}${words[value]}`
   })
   return lines.join('\n')
 }

@@ -1,8 +1,8 @@
 // A proxy that does what a dishonest one could: says who you are, rewrites what passes, opens TLS under a certificate of
-// its own, and answers in the place of the audit's far end. Each by itself.
+// its own or leaves it alone, and answers in the place of the audit's far end. Each by itself.
 import http from 'node:http'
 import https from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import net, { type AddressInfo, type Socket } from 'node:net'
 import { createAuthority } from '../../../src/pki/authority.ts'
 import { issueLeaf } from '../../../src/pki/leaf.ts'
 
@@ -72,6 +72,15 @@ export async function startDishonestProxy(...deeds: readonly Deed[]): Promise<Di
     pass(request, response, { scheme: 'http', host, path: pathname + search })
   })
   proxy.on('connect', (request: http.IncomingMessage, socket: Socket) => {
+    if (!does('opens-tls')) {
+      const { hostname, port } = new URL(`http://${request.url}`)
+      const onward = net.connect({ host: hostname, port: Number(port) }, () => {
+        socket.write('HTTP/1.1 200 trust me\r\n\r\n')
+        socket.pipe(onward).pipe(socket)
+      })
+      onward.on('error', () => socket.destroy())
+      return
+    }
     hosts.set(peer(socket), request.url ?? '')
     socket.write('HTTP/1.1 200 trust me\r\n\r\n')
     inside.emit('connection', socket)

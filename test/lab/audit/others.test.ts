@@ -25,6 +25,7 @@ describe('the audit of', () => {
     const result = await auditPeer('squid', 'http')
     expect(answers(result)).toEqual({
       'link-encrypted': 'no',
+      'program-named': 'yes',
       'names-by-proxy': 'yes',
       'headers-name-you': 'yes',
       'request-changed': 'yes',
@@ -58,6 +59,7 @@ describe('the audit of', () => {
     expect(answers(result)).toEqual({
       ...HONEST,
       'link-encrypted': 'no',
+      'program-named': 'no',
       'names-by-proxy': 'no',
       'udp-carried': 'yes',
     })
@@ -75,6 +77,7 @@ describe('the audit of', () => {
       expect(answers(result)).toMatchObject({
         ...HONEST,
         'link-encrypted': 'no',
+        'program-named': 'yes',
         'names-by-proxy': 'yes',
         'udp-carried': 'no',
       })
@@ -95,6 +98,7 @@ describe('the audit of', () => {
       expect(answers(result)).toEqual({
         ...HONEST,
         'link-encrypted': 'no',
+        'program-named': 'no',
         'names-by-proxy': 'yes',
         'udp-carried': 'yes',
       })
@@ -118,6 +122,7 @@ describe('the audit of', () => {
       expect(answers(result)).toEqual({
         ...HONEST,
         'link-encrypted': 'no',
+        'program-named': 'no',
         'names-by-proxy': 'yes',
         'udp-carried': 'no',
       })

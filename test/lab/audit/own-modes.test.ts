@@ -21,6 +21,7 @@ describe('the audit of', () => {
     expect(answers(result)).toEqual({
       ...HONEST,
       'link-encrypted': 'no',
+      'program-named': 'yes',
       'names-by-proxy': 'yes',
       'udp-carried': 'no',
     })
@@ -36,7 +37,7 @@ describe('the audit of', () => {
     const url = `https://localhost:${stack.ports.https}`
     const result = await audit(url, { authority: stack.authority })
     expect(result.answer).toMatch(/^this is an encrypted proxy: /)
-    expect(answers(result)).toMatchObject({ ...HONEST, 'link-encrypted': 'yes' })
+    expect(answers(result)).toMatchObject({ ...HONEST, 'link-encrypted': 'yes', 'program-named': 'no' })
     expect(says(result, 'link-encrypted')).toMatch(/^TLSv13, key exchange X25519.*; its certificate stands/)
     expect(controls(result)).toEqual(ALL_PASSED)
     for (const information of ['destination-name', 'url-and-headers', 'content'] as const)
@@ -55,11 +56,16 @@ describe('the audit of', () => {
     expect(answers(result)).toEqual({
       ...HONEST,
       'link-encrypted': 'no',
+      'program-named': 'no',
       'names-by-proxy': 'yes',
       'udp-carried': 'yes',
     })
     expect(outside(result)).toEqual(['untold-application'])
     expect(value(result, 'http', 'access-network', 'destination-address')).toBe('inferable')
+    expect(says(result, 'udp-carried')).toContain('its word was readable in the datagrams of the link')
+    expect(controls(result)).toEqual(ALL_PASSED)
+    for (const observer of ['access-network', 'gateway-operator', 'destination'] as const)
+      expect(value(result, 'udp', observer, 'content')).toBe('clear')
   })
 
   it('the SOCKS proxy, told addresses: you resolve names, and the look-up is seen', async () => {

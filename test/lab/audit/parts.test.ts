@@ -29,14 +29,22 @@ describe('a seal', () => {
 
 describe("the probe's address", () => {
   const address = {
-    ...{ http: 80, https: 9003, echo: 9004, dns: 9005 },
+    ...{ http: 80, https: 9003, echo: 9004 },
     ...{ certificate: 'ab'.repeat(32), token: newToken() },
   }
   it.each(['probe.example', '192.0.2.7', '2001:db8::7'])('of %s comes back as it was', (host) => {
     expect(readProbeUrl(formatProbeUrl({ ...address, host }))).toEqual({ ...address, host })
   })
 
-  it.each(['', 'http://probe.example:9002/', 'https://a/#token=1', 'http://a/#https=1,echo=1,dns=1,token=x'])(
+  it('holds the zone where there is one', () => {
+    const zoned = { ...address, host: 'probe.example', zone: 'audit.example' }
+    expect(readProbeUrl(formatProbeUrl(zoned))).toEqual(zoned)
+    expect(() => readProbeUrl(formatProbeUrl({ ...zoned, zone: 'a b' }))).toThrow(
+      /not one that a probe prints/,
+    )
+  })
+
+  it.each(['', 'http://probe.example:9002/', 'https://a/#token=1', 'http://a/#https=1,echo=1,token=x'])(
     'is not %s',
     (text) => {
       expect(() => readProbeUrl(text)).toThrow(/not one that a probe prints/)
@@ -82,7 +90,15 @@ describe('headers', () => {
 it('nothing that a proxy wrote moves the cursor of a terminal', () => {
   const text = formatAudit(
     {
-      ...{ version: 1, proxy: 'http://a:1', answer: 'plain', runs: [], coverage: [], notes: [] },
+      ...{
+        version: 1,
+        proxy: 'http://a:1',
+        answer: 'plain',
+        stands: true,
+        runs: [],
+        coverage: [],
+        notes: [],
+      },
       checks: [
         {
           question: 'request-changed',

@@ -1,17 +1,16 @@
 // A client's machine, a router and a gateway's in network namespaces, with real programs: curl, or for datagrams a program of
 // the test, visits a site through `sightline serve` and `sightline connect`, and tcpdump records the client's link. Rules: the taps of the lab have no part in it; what
 // is started is ended by whoever started it, and nothing is left in /etc.
-import type { ChildProcess } from 'node:child_process'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { hashPassword } from '../../../src/gateway/users.ts'
 import type { Canaries } from '../../../src/lab/canary.ts'
 import { initAuthority, issue } from '../../../src/pki/store.ts'
-import { eventually } from '../../support/eventually.ts'
-import { Lines, serve, startSightline, type SightlineProcess } from '../../support/gateway-process.ts'
-import { start, succeed } from '../../support/programs.ts'
+import { serve, startSightline, type SightlineProcess } from '../../support/gateway-process.ts'
+import { succeed } from '../../support/programs.ts'
 import { tempDir, type TempDir } from '../../support/temp-dir.ts'
 import { GATEWAY, Network, ORIGIN } from '../link-cuts/network.ts'
+import { Capture, Program } from '../namespaces.ts'
 
 export type Way = 'direct' | 'http-proxy' | 'socks5' | 'socks5h' | 'https-proxy' | 'tunnel'
 /** How the site is visited: http, https, https in TLS 1.2, or a look-up and an echo by datagrams. */
@@ -65,7 +64,12 @@ export class AccessStage implements AsyncDisposable {
   async visit(way: Way, kind: Kind): Promise<Recorded> {
     // The tunnel's handshake is part of what the link carries.
     this.#client = undefined
-    const capture = await Capture.start(this.#within('client'), this.#directory.file(`${way}-${kind}.pcap`))
+    const capture = await Capture.start({
+      within: this.#within('client'),
+      device: 'up0',
+      file: this.#directory.file(`${way}-${kind}.pcap`),
+      beyond: GATEWAY,
+    })
     const keylog = this.#directory.file(`${way}-${kind}.keys`)
     await writeFile(keylog, '')
     try {
@@ -207,66 +211,5 @@ export class AccessStage implements AsyncDisposable {
   /** `ip netns exec` puts what stands there over /etc, in that namespace alone. */
   #etc(): string {
     return path.join('/etc/netns', this.#network.client)
-  }
-}
-
-/** A program in a namespace, ended with whoever holds it. */
-class Program implements AsyncDisposable {
-  readonly child: ChildProcess
-  readonly out: Lines
-  readonly err: Lines
-  readonly ended: Promise<unknown>
-
-  constructor(within: readonly string[], program: string, args: readonly string[]) {
-    const [first = '', ...words] = [...within, program, ...args]
-    this.child = start(first, words)
-    this.child.stdin?.end()
-    this.out = new Lines(this.child.stdout)
-    this.err = new Lines(this.child.stderr)
-    this.ended = new Promise((resolve) => this.child.once('close', resolve))
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGKILL')
-    await this.ended
-  }
-}
-
-/** tcpdump on the client's link. */
-class Capture implements AsyncDisposable {
-  readonly #program: Program
-  readonly #within: readonly string[]
-  readonly #file: string
-
-  private constructor(program: Program, within: readonly string[], file: string) {
-    this.#program = program
-    this.#within = within
-    this.#file = file
-  }
-
-  static async start(within: readonly string[], file: string): Promise<Capture> {
-    const program = new Program(within, 'tcpdump', [
-      ...['-i', 'up0', '-n', '-U', '--immediate-mode', '-s', '0', '-Z', 'root', '-w', file],
-    ])
-    await program.err.line(/listening on up0/)
-    return new Capture(program, within, file)
-  }
-
-  /** What it wrote, once the last packet is in it: a datagram of our own says so. */
-  async end(): Promise<Buffer> {
-    const mark = 'the-end-of-this-capture'
-    const say = `echo -n ${mark} > /dev/udp/${GATEWAY}/9`
-    const words = this.#within.slice(1)
-    await succeed(this.#within[0] ?? '', [...words, 'bash', '-c', say])
-    await eventually(async () => {
-      if (!(await readFile(this.#file)).includes(mark)) throw new Error('tcpdump has not written the end')
-    })
-    this.#program.child.kill('SIGINT')
-    await this.#program.ended
-    return readFile(this.#file)
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#program[Symbol.asyncDispose]()
   }
 }
