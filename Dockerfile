@@ -14,8 +14,8 @@ FROM docker.io/library/node:24-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --omit=optional --ignore-scripts
-# A directory with the right owner: an empty volume that is mounted over it takes that from here.
-RUN mkdir -p etc/certs
+# Directories with the right owner: an empty volume that is mounted over one takes that from here.
+RUN mkdir -p etc/certs var/lib/sightline
 # malloc's own heap keeps what a rush of connections has left in it; this one gives it back.
 RUN apt-get update && apt-get install -y --no-install-recommends libjemalloc2 && cp /usr/lib/*/libjemalloc.so.2 .
 
@@ -39,6 +39,7 @@ COPY --from=build /app/dist dist
 COPY package.json LICENSE ./
 COPY config/container.yaml /etc/sightline/gateway.yaml
 COPY --from=packages --chown=1000:1000 /app/etc/certs /etc/sightline/certs
+COPY --from=packages --chown=1000:1000 /app/var/lib/sightline /var/lib/sightline
 # 3128 HTTP proxy, 1080 SOCKS proxy, 3129 encrypted proxy, 8443 tunnel, 9901 admin.
 EXPOSE 3128 1080 3129 8443 9901
 USER 1000:1000

@@ -81,6 +81,8 @@ export const ERROR_ANSWERS = {
   'state-invalid':              { http: 503, socks5: 0x01, mux: 83, level: 'error', text: 'what the gateways share holds something that cannot be relied on' },
   'state-auth-failed':          { http: 503, socks5: 0x01, mux: 84, level: 'error', text: 'what the gateways share does not accept this gateway\'s credentials' },
   'state-untrusted':            { http: 503, socks5: 0x01, mux: 85, level: 'error', text: 'the certificate of what the gateways share does not verify' },
+  'usage-store-unavailable':    { http: 503, socks5: 0x01, mux: 90, level: 'warn',  text: 'the store of usage cannot be read or written' },
+  'usage-store-invalid':        { http: 500, socks5: 0x01, mux: 91, level: 'error', text: 'the store of usage is damaged, or is none of this version' },
   'internal-error':             { http: 500, socks5: 0x01, mux: 255, level: 'error', text: 'the gateway failed; its log has the reference' },
 } as const satisfies Record<string, ErrorAnswer>
 

@@ -21,6 +21,7 @@ const HELP = `usage: sightline COMMAND [options]
   probe              the far end of audits over a network
   pki                certificates: init, issue, renew, revoke, list, bundle, crl
   user               proxy users: add, remove, list
+  usage              who moved how many bytes, where a gateway keeps it
   config             check a config file, or print its schema
   health             is the gateway here ready?
 
@@ -42,6 +43,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   probe: async () => (await import('./cli/probe.ts')).probeCommand,
   pki: async () => (await import('./cli/pki.ts')).pkiCommand,
   user: async () => (await import('./cli/user.ts')).userCommand,
+  usage: async () => (await import('./cli/usage.ts')).usageCommand,
   config: async () => (await import('./cli/config.ts')).configCommand,
   health: async () => (await import('./cli/health.ts')).healthCommand,
 }

@@ -15,6 +15,7 @@ import { readServerCredentials, readTunnelAccess, readUpstreamServers } from '..
 import { parseUsers } from '../gateway/users.ts'
 import { parseEgressRules } from '../policy/egress.ts'
 import { checkStateFiles } from '../state/settings.ts'
+import { checkUsageStore } from '../state/usage-reader.ts'
 import { fail, usage } from './failure.ts'
 import type { CliIo } from './io.ts'
 import { inDays } from './pki-list.ts'
@@ -100,6 +101,7 @@ function checkFiles(config: Config): FileEnd[] {
   }
   if (config.admin.token !== undefined) readText(config.admin.token, 'admin.token')
   if (config.state !== undefined) checkStateFiles(config.state)
+  if (config.usage !== undefined) checkUsageStore(config.usage.store)
   return [...new Map(ends.map((end) => [end.file, end])).values()]
 }
 

@@ -113,6 +113,7 @@ function withAbsolutePaths(config: Config, directory: string): Config {
       authority: optional(config.state.authority),
       directory: optional(config.state.directory),
     },
+    usage: config.usage && { ...config.usage, store: absolute(config.usage.store) },
   }
 }
 

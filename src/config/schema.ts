@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { isLoopback, parseCidr, parseListenAddress, parsePortRange } from './address.ts'
 import { outboundProblems, outboundSchema, type OutboundSettings, type Problem } from './outbounds.ts'
 import { stateProblems, stateSchema } from './state.ts'
+import { quotaSchema, repeatedQuotas, usageSchema } from './usage.ts'
 
 const listen = z
   .string()
@@ -154,6 +155,7 @@ const limitsSchema = z.strictObject({
   bytesPerDayPerIdentity: bytes
     .default(0)
     .describe('In both directions together, from midnight to midnight UTC; 0 sets no limit'),
+  quotas: z.array(quotaSchema).default([]).describe('Who may move another number of bytes a day'),
   streamsPerTunnel: z.int().min(1).max(65_536).default(1_024),
   headBytes: z.int().min(1_024).max(1_048_576).default(32_768).describe('Largest HTTP head'),
   handshakeMs: milliseconds.default(10_000).describe('From accept to a complete request'),
@@ -212,6 +214,9 @@ export const configSchema = z
     exposure: z.enum(['first-bytes', 'off']).default('first-bytes'),
     admin: adminSchema.prefault({}),
     state: stateSchema.optional().describe('What several gateways share'),
+    usage: usageSchema
+      .optional()
+      .describe('Keeps how much each identity moved on each day; left out: nothing is kept'),
     drainDelayMs: z
       .int()
       .min(0)
@@ -246,6 +251,10 @@ export const configSchema = z
       for (const { path: at, message } of outboundProblems(outbound)) {
         context.addIssue({ code: 'custom', path: ['outbounds', name, ...at], message })
       }
+    }
+    for (const index of repeatedQuotas(config.limits.quotas)) {
+      const message = 'it has a quota further up already; give it one'
+      context.addIssue({ code: 'custom', path: ['limits', 'quotas', index, 'identity'], message })
     }
     for (const { path: at, message } of config.state === undefined ? [] : stateProblems(config.state))
       context.addIssue({ code: 'custom', path: ['state', ...at], message })

@@ -65,6 +65,7 @@ export async function serveAssociation(
   const { relay } = association.client
   if (relay !== undefined) associations.relays.add(relay)
   observer.streamOpened(mode, identity)
+  host.stay.opened()
   const outcome = await association.run()
   if (relay !== undefined) associations.relays.delete(relay)
   associations.count -= 1

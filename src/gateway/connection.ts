@@ -53,6 +53,7 @@ export async function serveRequest(
 
   const client = request.confirm(shownAddress(upstream.bound))
   observer.streamOpened(mode, identity)
+  stay.opened()
   const look = host.exposure && mode !== 'tunnel-client'
   const meter = new ExposureMeter(
     observer,

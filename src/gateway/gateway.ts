@@ -22,6 +22,7 @@ import { EgressGuard } from './egress-guard.ts'
 import { FileWatch, lookAtAll, type Watched, type WatchedPart } from './file-watch.ts'
 import { Inbounds } from './inbounds.ts'
 import type { LabHooks } from './lab-hooks.ts'
+import { Ledger } from './ledger.ts'
 import { IdentityLimits } from './limits.ts'
 import type { GatewayState, Observer } from './observer.ts'
 import { filesOfOutbound, Outbounds } from './outbounds.ts'
@@ -58,6 +59,7 @@ export class Gateway {
   #files: FileWatch
   #ends: EndReport
   #admission: Admission
+  #ledger: Ledger
   #identities: IdentityLimits
   #requests: Requests
   #afterRush = new AfterRush(SYSTEM_CLOCK, collectGarbage)
@@ -91,7 +93,9 @@ export class Gateway {
       },
       counter: () => this.#identities,
     })
-    this.#identities = new IdentityLimits(config.limits, { nowMs, epochMs: Date.now }, this.#shared.others)
+    this.#ledger = new Ledger({ observer, epochMs: Date.now })
+    const clocks = { nowMs, epochMs: Date.now }
+    this.#identities = new IdentityLimits(config.limits, clocks, this.#shared.others, this.#ledger)
     this.#outbounds = new Outbounds({
       lab,
       egress: this.#egress,
@@ -206,6 +210,7 @@ export class Gateway {
     this.#files.close()
     this.#ends.close()
     this.#shared.close()
+    this.#ledger.close()
     this.#afterRush.destroy()
   }
 
@@ -223,6 +228,7 @@ export class Gateway {
     try {
       // Before a listener of a start: nobody is let in by a list that another replica has a later one of.
       prepared.push(await this.#shared.prepare(config))
+      prepared.push(this.#ledger.prepare(config.usage))
       prepared.push(await this.#inbounds.prepare(config))
       if (this.#state === 'draining') throw new GatewayError('shutting-down')
     } catch (thrown) {
@@ -234,8 +240,8 @@ export class Gateway {
     this.#egress.policies = policies
     this.#replaceUsers(users)
     this.#admission.reload(config.limits)
-    this.#identities.reload(config.limits)
     for (const part of prepared) part.commit()
+    this.#identities.reload(config.limits)
     if (config.state !== undefined) this.#inbounds.judgeAgain()
     const parts = [...this.#watchedUsers(), ...this.#inbounds.watched, ...this.#outbounds.watched]
     this.#files.watch(parts, config.watchFiles ? looks : undefined)

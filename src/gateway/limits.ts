@@ -8,6 +8,7 @@ import { Counts, DailyUse } from '../policy/limits.ts'
 import { RecentTable } from '../policy/limits-recent.ts'
 import { TokenBucket } from '../policy/token-bucket.ts'
 import type { Identity } from '../protocol/request.ts'
+import { keyOf, type Account } from './ledger.ts'
 import type { Direction } from './observer.ts'
 
 export interface LimitClocks {
@@ -25,23 +26,36 @@ export interface Others {
   readonly appeared: () => void
 }
 
+/** Who keeps what each identity moves. */
+export interface Books {
+  readonly enter: (identity: Identity) => Account | undefined
+  readonly leave: (account: Account) => void
+  /** Bytes, as far as they are known here; of processes before this one too. */
+  readonly usedToday: (identity: Identity) => number
+}
+
 const NO_OTHERS: Others = { refuses: () => false, appeared: () => {} }
+const NO_BOOKS: Books = { enter: () => undefined, leave: () => {}, usedToday: () => 0 }
 
 /** Identities of which bytes are counted. Each has proved who it is, so nobody can fill this. */
 const METERED_MAX = 100_000
 
 export class IdentityLimits {
   limits: Limits
+  readonly books: Books
   #clocks: LimitClocks
   #others: Others
+  #quotas: ReadonlyMap<string, number>
   #requests = new Counts()
   #sessions = new Counts()
   #meters = new RecentTable<ByteMeter>(METERED_MAX)
   /** Those that a change of their users file may end. */
   #ofUsers = new Set<Stay>()
 
-  constructor(limits: Limits, clocks: LimitClocks, others = NO_OTHERS) {
+  constructor(limits: Limits, clocks: LimitClocks, others = NO_OTHERS, books = NO_BOOKS) {
     this.limits = limits
+    this.books = books
+    this.#quotas = quotasOf(limits)
     this.#clocks = clocks
     this.#others = others
   }
@@ -49,9 +63,8 @@ export class IdentityLimits {
   /** What moved here today, of each identity under a quota of which others do not know all. */
   untold(): DayOfIdentity[] {
     const nowMs = this.#clocks.epochMs()
-    if (this.limits.bytesPerDayPerIdentity === 0) return []
-    return [...this.#meters.entries()].flatMap(([key, { today }]) => {
-      const use = today.untold(nowMs)
+    return [...this.#meters.entries()].flatMap(([key, { today, isUnderQuota }]) => {
+      const use = isUnderQuota ? today.untold(nowMs) : undefined
       return use === undefined ? [] : [{ key, ...use }]
     })
   }
@@ -71,14 +84,19 @@ export class IdentityLimits {
   /** Other limits from the next request on; bytes that are counted already go on under them at once. */
   reload(limits: Limits): void {
     this.limits = limits
-    for (const meter of this.#meters.values()) meter.reload(limits)
+    this.#quotas = quotasOf(limits)
+    for (const [key, meter] of this.#meters.entries()) meter.reload(limits, this.#perDay(key))
+  }
+
+  #perDay(key: string): number {
+    return this.#quotas.get(key) ?? this.limits.bytesPerDayPerIdentity
   }
 
   /** For one request or association; takes no place yet. `usersFile` is what knows the user, where one asks. */
   stay(identity: Identity | undefined, usersFile?: string): Stay {
     const user = identity?.kind === 'user' &&
       usersFile !== undefined && { name: identity.name, file: usersFile }
-    return new Stay(this, identity && keyOf(identity), user || undefined)
+    return new Stay(this, identity, user || undefined)
   }
 
   /** Ends all that users of this file have open who are gone. */
@@ -110,15 +128,17 @@ export class IdentityLimits {
   }
 
   /** For a stay. Errors: `too-many-for-identity`, `quota-exceeded`, `state-unavailable`. */
-  enter(key: string): ByteMeter | undefined {
-    const { connectionsPerIdentity, bytesPerSecondPerIdentity, bytesPerDayPerIdentity } = this.limits
+  enter(identity: Identity): ByteMeter | undefined {
+    const key = keyOf(identity)
+    const { connectionsPerIdentity, bytesPerSecondPerIdentity } = this.limits
+    const perDay = this.#perDay(key)
     let meter: ByteMeter | undefined
-    if (bytesPerSecondPerIdentity > 0 || bytesPerDayPerIdentity > 0) {
-      if (bytesPerDayPerIdentity > 0 && this.#others.refuses())
-        throw new GatewayError('state-unavailable', { side: 'self' })
+    if (bytesPerSecondPerIdentity > 0 || perDay > 0) {
+      if (perDay > 0 && this.#others.refuses()) throw new GatewayError('state-unavailable', { side: 'self' })
       meter = this.#meters.get(key)
       if (meter === undefined) {
-        meter = new ByteMeter(this.limits, this.#clocks)
+        meter = new ByteMeter(this.#clocks, () => this.books.usedToday(identity))
+        meter.reload(this.limits, perDay)
         this.#others.appeared()
       }
       this.#meters.set(key, meter)
@@ -130,7 +150,8 @@ export class IdentityLimits {
   }
 
   /** For a stay. */
-  leave(key: string): void {
+  leave(identity: Identity): void {
+    const key = keyOf(identity)
     this.#requests.leave(key)
     if (this.#requests.of(key) === 0 && this.#meters.peek(key)?.isIdle === true) this.#meters.delete(key)
   }
@@ -152,23 +173,25 @@ interface UserOfFile {
 export class Stay {
   readonly user: UserOfFile | undefined
   #owner: IdentityLimits
-  #key: string | undefined
+  #identity: Identity | undefined
   #entered = false
+  #account: Account | undefined
   #meter: ByteMeter | undefined
   #over: AbortController | undefined
   #lifetime: NodeJS.Timeout | undefined
 
-  constructor(owner: IdentityLimits, key: string | undefined, user: UserOfFile | undefined) {
+  constructor(owner: IdentityLimits, identity: Identity | undefined, user: UserOfFile | undefined) {
     this.#owner = owner
-    this.#key = key
+    this.#identity = identity
     this.user = user
   }
 
   /** Takes its place. Errors: `too-many-for-identity`, `quota-exceeded`, `state-unavailable`. */
   enter(): void {
     const { lifetimeMs } = this.#owner.limits
-    if (this.#key !== undefined) {
-      this.#meter = this.#owner.enter(this.#key)
+    if (this.#identity !== undefined) {
+      this.#meter = this.#owner.enter(this.#identity)
+      this.#account = this.#owner.books.enter(this.#identity)
       this.#entered = true
     }
     if (this.#meter === undefined && lifetimeMs === 0 && this.user === undefined) return
@@ -183,14 +206,22 @@ export class Stay {
     return this.#over?.signal
   }
 
+  /** What it asked for stands. */
+  opened(): void {
+    if (this.#account !== undefined) this.#account.streams += 1
+  }
+
   /** Counts what moved; gives the milliseconds for which this direction has to rest. */
   spend(direction: Direction, bytes: number): number {
+    this.#account?.count(direction, bytes)
     return this.#meter === undefined ? 0 : this.#meter.spend(direction, bytes)
   }
 
   /** Counts a datagram; false where it has to be dropped instead, since none is ever held. */
   spendDatagram(direction: Direction, bytes: number): boolean {
-    return this.#meter === undefined || this.#meter.spendDatagram(direction, bytes)
+    if (this.#meter?.spendDatagram(direction, bytes) === false) return false
+    this.#account?.count(direction, bytes)
+    return true
   }
 
   end(code: ErrorCode): void {
@@ -202,7 +233,9 @@ export class Stay {
     clearTimeout(this.#lifetime)
     this.#meter?.stays.delete(this)
     this.#owner.unwatch(this)
-    if (this.#entered && this.#key !== undefined) this.#owner.leave(this.#key)
+    if (this.#account !== undefined) this.#owner.books.leave(this.#account)
+    this.#account = undefined
+    if (this.#entered && this.#identity !== undefined) this.#owner.leave(this.#identity)
     this.#entered = false
   }
 }
@@ -212,18 +245,25 @@ class ByteMeter {
   readonly stays = new Set<Stay>()
   readonly today = new DailyUse()
   #clocks: LimitClocks
+  #before: () => number
   #up: TokenBucket | undefined
   #down: TokenBucket | undefined
   #perSecond = 0
   #perDay = 0
 
-  constructor(limits: Limits, clocks: LimitClocks) {
+  /** `before`: what was used today and is not counted here. */
+  constructor(clocks: LimitClocks, before: () => number) {
     this.#clocks = clocks
-    this.reload(limits)
+    this.#before = before
   }
 
-  reload({ bytesPerSecondPerIdentity, bytesPerDayPerIdentity }: Limits): void {
-    this.#perDay = bytesPerDayPerIdentity
+  get isUnderQuota(): boolean {
+    return this.#perDay > 0
+  }
+
+  reload({ bytesPerSecondPerIdentity }: Limits, perDay: number): void {
+    if (perDay > 0 && this.#perDay === 0) this.today.usedBefore(this.#before(), this.#clocks.epochMs())
+    this.#perDay = perDay
     if (bytesPerSecondPerIdentity === this.#perSecond) return
     this.#perSecond = bytesPerSecondPerIdentity
     const bucket = (): TokenBucket | undefined =>
@@ -272,6 +312,8 @@ class ByteMeter {
   }
 }
 
-function keyOf({ kind, name }: Identity): string {
-  return `${kind}:${name}`
+function quotasOf({ quotas }: Limits): ReadonlyMap<string, number> {
+  return new Map(
+    quotas.map(({ kind, identity, bytesPerDay }) => [keyOf({ kind, name: identity }), bytesPerDay]),
+  )
 }

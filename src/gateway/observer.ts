@@ -3,6 +3,7 @@
 import type { ErrorCode } from '../errors.ts'
 import type { CertificateEnd, EndNotice } from './certificate-ends.ts'
 import type { WatchedPart } from './file-watch.ts'
+import type { UsageObserver } from './ledger.ts'
 import type { DatagramDrop } from '../protocol/association.ts'
 import type { StreamFacts } from '../policy/exposure.ts'
 import type { Identity, Mode } from '../protocol/request.ts'
@@ -34,7 +35,7 @@ export interface StreamEnd {
   readonly durationMs: number
 }
 
-export interface Observer extends StateObserver {
+export interface Observer extends StateObserver, UsageObserver {
   connectionOpened(mode: Mode): void
   connectionClosed(mode: Mode): void
   sessionOpened(identity: Identity | undefined): void

@@ -73,7 +73,7 @@ export class Rates {
   }
 }
 
-/** What was used since the last midnight, UTC: here, and elsewhere as far as that is known. */
+/** What was used since the last midnight, UTC: here, and elsewhere or before as far as that is known. */
 export class DailyUse {
   #day = 0
   #used = 0
@@ -105,6 +105,12 @@ export class DailyUse {
     if (day !== this.#day) return
     this.#told = used
     this.#elsewhere = Math.max(this.#elsewhere, elsewhere)
+  }
+
+  /** So much was used today before anything was counted here; others may know of it. */
+  usedBefore(used: number, epochMs: number): void {
+    this.add(0, epochMs)
+    this.#elsewhere = Math.max(this.#elsewhere, used)
   }
 
   /** Others may have forgotten it. */

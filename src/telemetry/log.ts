@@ -17,6 +17,7 @@ export class Log {
   #key = randomBytes(32)
   /** What was said last of each part of what replicas share, since all of it was well. */
   #sharedSaid = new Map<StatePart, ErrorCode>()
+  #usageOutcome: ErrorCode | 'ok' | undefined
 
   constructor(level: LogLevel, destination: DestinationStream) {
     this.#pino = pino(
@@ -57,6 +58,15 @@ export class Log {
   #reloaded(fields: { outcome: ErrorCode | 'ok'; part?: string }): void {
     if (fields.outcome === 'ok') this.#pino.info(fields, 'reloaded')
     else this.#pino.error(fields, 'not reloaded: what was read before goes on')
+  }
+
+  /** Said at each write to the store, and written down when it changes. */
+  #usageStore(outcome: ErrorCode | 'ok' | undefined): void {
+    const before = this.#usageOutcome
+    this.#usageOutcome = outcome
+    if (outcome === before || outcome === undefined) return
+    if (outcome === 'ok') return this.#pino.info('usage is kept')
+    this.#pino[ERROR_ANSWERS[outcome].level]({ code: outcome }, 'usage is not kept; it is counted in memory')
   }
 
   /** The part of the observer that writes. */
@@ -104,6 +114,8 @@ export class Log {
       this.#pino[ERROR_ANSWERS[code].level]({ part, code }, 'shared state')
     },
     sharedStateSynced: () => this.#sharedSaid.clear(),
+    usageStore: (outcome) => this.#usageStore(outcome),
+    usageLost: () => {},
     stateChanged: (state) => {
       if (state !== 'serving') this.#pino.info(state)
     },
@@ -141,6 +153,8 @@ export function joinObservers(...observers: readonly Observer[]): Observer {
     sharedState: call('sharedState'),
     sharedStateFailed: call('sharedStateFailed'),
     sharedStateSynced: call('sharedStateSynced'),
+    usageStore: call('usageStore'),
+    usageLost: call('usageLost'),
     stateChanged: call('stateChanged'),
   }
 }

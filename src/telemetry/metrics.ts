@@ -104,6 +104,23 @@ export class Metrics {
     'what failed of what replicas share, or was refused, by part and error code',
     ['part', 'code'],
   )
+  // Nor where no usage is kept.
+  #usageUp = this.#gauge('usage_store_up', '1 while the store of usage takes what it is given', ['store'])
+  #usageWritten = this.#gauge(
+    'usage_store_last_write_timestamp_seconds',
+    'when the store of usage last took something, in seconds since 1970',
+    ['store'],
+  )
+  #usageErrors = this.#counter(
+    'usage_store_errors_total',
+    'writes that the store of usage did not take, by error code',
+    ['code'],
+  )
+  #usageLost = this.#counter(
+    'usage_lost_bytes_total',
+    'bytes relayed of which the store of usage will never know, since it was away for too long',
+    [],
+  )
   #handshakeSeconds = this.#histogram(
     'handshake_seconds',
     'time from an accepted connection to its first request or its tunnel, TLS included',
@@ -238,6 +255,14 @@ export class Metrics {
     },
     sharedStateFailed: (part, code) => this.#sharedErrors.inc({ part, code }),
     sharedStateSynced: () => this.#sharedSynced.set({ store: 'redis' }, this.#nowMs() / 1000),
+    usageStore: (outcome) => {
+      for (const gauge of outcome === undefined ? [this.#usageUp, this.#usageWritten] : []) gauge.reset()
+      if (outcome === undefined) return
+      this.#usageUp.set({ store: 'file' }, outcome === 'ok' ? 1 : 0)
+      if (outcome === 'ok') this.#usageWritten.set({ store: 'file' }, this.#nowMs() / 1000)
+      else this.#usageErrors.inc({ code: outcome })
+    },
+    usageLost: (bytes) => this.#usageLost.inc(bytes),
     stateChanged: (now) => {
       for (const state of STATES) this.#state.set({ state }, state === now ? 1 : 0)
     },

@@ -39,6 +39,15 @@ describe('a wrong call', () => {
       'config check a b',
       'say what to do: config check FILE, or config schema; hint: sightline config --help',
     ],
+    ['usage', 'say which store: --config FILE or --store FILE; hint: sightline usage --help'],
+    ['usage --store a --config b', 'say which store: --config FILE or --store FILE'],
+    [
+      'usage --store a --day 2026-02-30',
+      'days are written 2026-01-31, today or yesterday, the earlier one first',
+    ],
+    ['usage --store a --since today --until yesterday', 'days are written 2026-01-31'],
+    ['usage --store a --day today --since yesterday', '--day is one day, --since and --until are several'],
+    ['usage --store a --until today', '--until goes with --since'],
     ['health --port 1', "unknown option '--port'"],
   ])('%j exits with 2', async (line, message) => {
     await using dir = await tempDir()

@@ -10,6 +10,7 @@ import { pkiCommand } from '../../src/cli/pki.ts'
 import { probeCommand } from '../../src/cli/probe.ts'
 import { serveCommand } from '../../src/cli/serve.ts'
 import { upCommand } from '../../src/cli/up.ts'
+import { usageCommand } from '../../src/cli/usage.ts'
 import { userCommand } from '../../src/cli/user.ts'
 
 export const COMMANDS = {
@@ -21,6 +22,7 @@ export const COMMANDS = {
   probe: probeCommand,
   pki: pkiCommand,
   user: userCommand,
+  usage: usageCommand,
   config: configCommand,
   health: healthCommand,
 } as const

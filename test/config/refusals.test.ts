@@ -34,6 +34,30 @@ const REFUSALS: ReadonlyArray<readonly [what: string, config: unknown, line: str
     'limits: unknown key "conections"',
   ],
   [
+    'two quotas for one',
+    {
+      inbounds: [HTTP],
+      limits: {
+        quotas: [
+          { identity: 'alice', kind: 'user', bytesPerDay: 1 },
+          { identity: 'alice', kind: 'certificate', bytesPerDay: 1 },
+          { identity: 'alice', kind: 'user', bytesPerDay: 2 },
+        ],
+      },
+    },
+    'limits.quotas[2].identity: it has a quota further up already; give it one (found "alice")',
+  ],
+  [
+    'a quota of a kind that is none',
+    { inbounds: [HTTP], limits: { quotas: [{ identity: 'alice', kind: 'group', bytesPerDay: 1 }] } },
+    'limits.quotas[0].kind: Invalid option: expected one of "user"|"certificate" (found "group")',
+  ],
+  [
+    'usage without a store',
+    { inbounds: [HTTP], usage: { keepDays: 5 } },
+    'usage.store: Invalid input: expected string, received undefined',
+  ],
+  [
     'a store that is none',
     { inbounds: [HTTP], state: { ...STATE, redis: 'http://wort@localhost' } },
     'state.redis: not the address of a Redis or Valkey server; write it as rediss://redis.example:6379, or redis:// without TLS (found "http://…@localhost")',

@@ -2,6 +2,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { configSchema, type ConfigInput, type Limits } from '../../src/config/schema.ts'
 import { GatewayError, type ErrorCode } from '../../src/errors.ts'
+import { Account } from '../../src/gateway/ledger.ts'
 import { IdentityLimits, type Others } from '../../src/gateway/limits.ts'
 import type { Identity } from '../../src/protocol/request.ts'
 
@@ -233,5 +234,105 @@ describe('lifetime', () => {
     } finally {
       vi.useRealTimers()
     }
+  })
+})
+
+describe('a quota of its own', () => {
+  const quotas = [
+    { identity: 'alice', kind: 'user', bytesPerDay: 10 },
+    { identity: 'free', kind: 'user', bytesPerDay: 0 },
+  ] as const
+
+  it('stands in place of the general one, larger, smaller or none', () => {
+    const { identities } = make({ bytesPerDayPerIdentity: 100, quotas: [...quotas] })
+    const used = (identity: Identity, bytes: number): ErrorCode | undefined => {
+      const stay = identities.stay(identity)
+      stay.enter()
+      stay.spend('down', bytes)
+      return reasonOf(stay.over)
+    }
+    expect(used(ALICE, 11)).toBe('quota-exceeded')
+    expect(codeOf(() => identities.stay(ALICE).enter())).toBe('quota-exceeded')
+    expect(used({ kind: 'certificate', name: 'alice' }, 100)).toBe(undefined)
+    expect(used(BOB, 101)).toBe('quota-exceeded')
+    expect(used({ kind: 'user', name: 'free' }, 1_000)).toBe(undefined)
+  })
+
+  it('holds where there is no general one, and is told to others alone', () => {
+    const { identities } = make({ bytesPerSecondPerIdentity: 1_000_000, quotas: [...quotas] })
+    for (const identity of [ALICE, BOB]) {
+      const stay = identities.stay(identity)
+      stay.enter()
+      stay.spend('up', 5)
+    }
+    expect(identities.untold().map(({ key, used }) => [key, used])).toEqual([['user:alice', 5]])
+  })
+
+  it('of a reload ends what is over it at once, and lets go where it is raised', () => {
+    const { identities } = make({ quotas: [{ identity: 'alice', kind: 'user', bytesPerDay: 100 }] })
+    const stay = identities.stay(ALICE)
+    stay.enter()
+    stay.spend('up', 50)
+    identities.reload(limitsOf({ quotas: [...quotas] }))
+    stay.spend('up', 1)
+    expect(reasonOf(stay.over)).toBe('quota-exceeded')
+    expect(codeOf(() => identities.stay(ALICE).enter())).toBe('quota-exceeded')
+    identities.reload(limitsOf({ quotas: [{ identity: 'alice', kind: 'user', bytesPerDay: 52 }] }))
+    expect(codeOf(() => identities.stay(ALICE).enter())).toBe('ok')
+  })
+})
+
+describe('what was used before a restart', () => {
+  /** Books that know of 90 bytes of alice's. */
+  function makeWithBooks(limits: ConfigInput['limits']): { identities: IdentityLimits; account: Account } {
+    const account = new Account(ALICE)
+    const clocks = { nowMs: () => 0, epochMs: () => MIDNIGHT }
+    const identities = new IdentityLimits(limitsOf(limits), clocks, undefined, {
+      enter: () => account,
+      leave: () => {},
+      usedToday: ({ name }) => (name === 'alice' ? 90 : 0),
+    })
+    return { identities, account }
+  }
+
+  it('counts, but for nobody else, and others are told only of what moved since', () => {
+    const { identities } = makeWithBooks({ bytesPerDayPerIdentity: 100 })
+    const [alices, bobs] = [identities.stay(ALICE), identities.stay(BOB)]
+    for (const stay of [alices, bobs]) stay.enter()
+    for (const stay of [alices, bobs]) stay.spend('up', 10)
+    expect([reasonOf(alices.over), reasonOf(bobs.over)]).toEqual([undefined, undefined])
+    expect(identities.untold().map(({ key, used }) => [key, used])).toEqual([
+      ['user:alice', 10],
+      ['user:bob', 10],
+    ])
+    // Others still know of the 90; they are the same.
+    for (const use of identities.untold()) identities.told(use, use.key === 'user:alice' ? 90 : 0)
+    expect(reasonOf(alices.over)).toBe('quota-exceeded')
+    expect(reasonOf(bobs.over)).toBe(undefined)
+  })
+
+  it('counts from a reload on that sets a quota first', () => {
+    const { identities } = makeWithBooks({ bytesPerSecondPerIdentity: 1_000_000 })
+    const stay = identities.stay(ALICE)
+    stay.enter()
+    stay.spend('up', 50)
+    identities.reload(limitsOf({ bytesPerDayPerIdentity: 100 }))
+    stay.spend('up', 10)
+    expect(reasonOf(stay.over)).toBe(undefined)
+    stay.spend('up', 1)
+    expect(reasonOf(stay.over)).toBe('quota-exceeded')
+  })
+
+  it('is added to with what passes, and with no datagram that is dropped', () => {
+    const { identities, account } = makeWithBooks({ bytesPerSecondPerIdentity: 10 })
+    const stay = identities.stay(ALICE)
+    stay.enter()
+    stay.opened()
+    stay.spend('down', 7)
+    expect([stay.spendDatagram('up', 100), stay.spendDatagram('up', 100)]).toEqual([true, false])
+    expect([account.up, account.down, account.streams]).toEqual([100, 7, 1])
+    stay.leave()
+    stay.spend('up', 1)
+    expect(account.up).toBe(100)
   })
 })

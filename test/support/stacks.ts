@@ -29,6 +29,8 @@ export interface StackOptions {
   readonly egress?: ConfigInput['egress']
   readonly exposure?: ConfigInput['exposure']
   readonly resolve?: Resolve
+  /** Of the gateway alone. */
+  readonly usage?: ConfigInput['usage']
   /** Users file of http, https and socks; none by default. */
   readonly users?: string
   /** Certificates to use; else an authority is made. */
@@ -80,6 +82,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       egress: options.egress ?? LOOPBACK_EGRESS,
       limits: options.limits,
       exposure: options.exposure,
+      usage: options.usage,
     }),
     observer: metrics.gateway.observer,
     ...(options.resolve && { resolve: options.resolve }),
