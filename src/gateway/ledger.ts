@@ -2,19 +2,11 @@
 // addition, without a look at the clock; what the store did not take is kept and offered again, up to a bound, and added
 // once; a store that fails never ends or delays a connection. Where no store is configured nothing is counted.
 import type { UsageConfig } from '../config/usage.ts'
-import { GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
+import { GatewayError, toGatewayError } from '../errors.ts'
 import type { Identity } from '../protocol/request.ts'
-import { UsageFile, type UsageStore, type UseOfDay } from '../state/usage-store.ts'
+import { UsageFile, type UsageObserver, type UsageStore, type UseOfDay } from '../state/usage-store.ts'
 import type { Prepared } from './inbounds.ts'
 import type { Direction } from './observer.ts'
-
-/** What somebody is told. */
-export interface UsageObserver {
-  /** How each write to the store went; undefined where nothing is kept any more. */
-  usageStore(outcome: ErrorCode | 'ok' | undefined): void
-  /** Bytes that the store will never know of: it was away for too long. */
-  usageLost(bytes: number): void
-}
 
 export interface LedgerOptions {
   readonly observer: UsageObserver

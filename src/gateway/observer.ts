@@ -3,11 +3,11 @@
 import type { ErrorCode } from '../errors.ts'
 import type { CertificateEnd, EndNotice } from './certificate-ends.ts'
 import type { WatchedPart } from './file-watch.ts'
-import type { UsageObserver } from './ledger.ts'
 import type { DatagramDrop } from '../protocol/association.ts'
 import type { StreamFacts } from '../policy/exposure.ts'
 import type { Identity, Mode } from '../protocol/request.ts'
 import type { StateObserver } from '../state/shared-state.ts'
+import type { UsageObserver } from '../state/usage-store.ts'
 
 export type Direction = 'up' | 'down'
 /** To the operator: 'yes' (HTTP, first flights), 'no' (TLS and SSH after their first flight), 'unknown'. */

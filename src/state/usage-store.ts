@@ -5,7 +5,7 @@
 import { chmodSync, closeSync, existsSync, openSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { GatewayError } from '../errors.ts'
+import { GatewayError, type ErrorCode } from '../errors.ts'
 import type { Identity } from '../protocol/request.ts'
 
 /** What one identity moved on a day since 1970 (UTC). */
@@ -26,6 +26,14 @@ export interface UsageStore {
   /** Forgets the oldest day, where it is before `day`. */
   forget(day: number): void
   close(): void
+}
+
+/** What somebody is told. */
+export interface UsageObserver {
+  /** How each write to the store went; undefined where nothing is kept any more. */
+  usageStore(outcome: ErrorCode | 'ok' | undefined): void
+  /** Bytes that the store will never know of: it was away for too long. */
+  usageLost(bytes: number): void
 }
 
 const VERSION = 1
