@@ -2,13 +2,15 @@
 import { parseArgs } from 'node:util'
 import { loadConfig } from '../config/load.ts'
 import { GatewayError } from '../errors.ts'
-import { readUsage } from '../state/usage-reader.ts'
+import { readSharedUsage } from '../state/shared-usage-reader.ts'
+import { readUsage, type UsageQuestion } from '../state/usage-reader.ts'
+import type { UseOfDay } from '../state/usage-store.ts'
 import { fail, usage } from './failure.ts'
 import type { CliIo } from './io.ts'
 import { dayOf, isoOf, usageJson, usageTable, type Quotas } from './usage-table.ts'
 
 const HELP = `usage: sightline usage [--config FILE | --store FILE] [--day D | --since D --until D]
-                       [--identity NAME] [--json]
+                       [--identity NAME] [--shared] [--json]
 
   who moved how many bytes, by user and certificate, as a gateway with usage: { store: … } counts it
 
@@ -17,6 +19,7 @@ const HELP = `usage: sightline usage [--config FILE | --store FILE] [--day D | -
   --day D           of this day (2026-01-31, today or yesterday, by UTC); default today
   --since, --until  of these days, both included; default until today
   --identity NAME   of this user or certificate only
+  --shared          of all gateways that share state with that of --config, together
   --json            an array of one object for each identity and day
 
   a running gateway writes every five seconds; what it carries is counted, not what TLS and the tunnel add
@@ -32,6 +35,7 @@ const OPTIONS = {
   since: { type: 'string' },
   until: { type: 'string' },
   identity: { type: 'string' },
+  shared: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h' },
 } as const
@@ -47,7 +51,8 @@ export async function usageCommand(args: string[], io: CliIo): Promise<number> {
     io.out(HELP)
     return 0
   }
-  const { store, day, identity, json } = values
+  const { store, day, identity, shared, json } = values
+  if (shared && store !== undefined) return usage(io, '--shared goes with --config', 'usage')
   const config = store === undefined ? (values.config ?? io.env['SIGHTLINE_CONFIG']) : values.config
   if (store === undefined ? config === undefined : config !== undefined)
     return usage(io, 'say which store: --config FILE or --store FILE', 'usage')
@@ -60,9 +65,11 @@ export async function usageCommand(args: string[], io: CliIo): Promise<number> {
   if (since === undefined || until === undefined || since > until)
     return usage(io, 'days are written 2026-01-31, today or yesterday, the earlier one first', 'usage')
   try {
-    const { file, quotas } =
-      store === undefined ? fromConfig(config ?? '', io) : { file: store, quotas: undefined }
-    const uses = readUsage(file, { since, until, name: identity })
+    const question = { since, until, name: identity }
+    const { uses, quotas } =
+      store !== undefined
+        ? { uses: readUsage(store, question), quotas: undefined }
+        : await fromConfig(config ?? '', shared, question, io)
     if (json) {
       io.out(usageJson(uses, quotas))
       return 0
@@ -76,13 +83,31 @@ export async function usageCommand(args: string[], io: CliIo): Promise<number> {
   }
 }
 
-function fromConfig(config: string, io: CliIo): { file: string; quotas: Quotas } {
-  const { usage: kept, limits } = loadConfig(config, io.env)
-  if (kept !== undefined) return { file: kept.store, quotas: limits }
-  throw new GatewayError('config-invalid', {
-    detail: `${config} keeps no usage`,
-    hint: 'add usage: { store: usage.db } to it; it counts from then on',
-  })
+interface Found {
+  readonly uses: readonly UseOfDay[]
+  readonly quotas: Quotas
+}
+
+async function fromConfig(file: string, shared: boolean, question: UsageQuestion, io: CliIo): Promise<Found> {
+  const { usage: kept, state, limits: quotas } = loadConfig(file, io.env)
+  if (!shared) {
+    if (kept !== undefined) return { uses: readUsage(kept.store, question), quotas }
+    throw new GatewayError('config-invalid', {
+      detail: `${file} keeps no usage`,
+      hint: 'add usage: { store: usage.db } to it; it counts from then on',
+    })
+  }
+  if (state === undefined)
+    throw new GatewayError('config-invalid', {
+      detail: `${file} shares nothing with other gateways`,
+      hint: 'leave --shared out, or add state to it',
+    })
+  const { uses, unreadable } = await readSharedUsage(state, question)
+  if (unreadable > 0)
+    io.err(
+      `warning: ${unreadable} rows were sealed with another secret, and are not counted; hint: state.secretFile must be the same on all gateways`,
+    )
+  return { uses, quotas }
 }
 
 /** A day since 1970 (UTC); undefined where it is none. */

@@ -93,7 +93,7 @@ export class Gateway {
       },
       counter: () => this.#identities,
     })
-    this.#ledger = new Ledger({ observer, epochMs: Date.now })
+    this.#ledger = new Ledger({ observer, epochMs: Date.now, counted: (use) => this.#shared.counted(use) })
     const clocks = { nowMs, epochMs: Date.now }
     this.#identities = new IdentityLimits(config.limits, clocks, this.#shared.others, this.#ledger)
     this.#outbounds = new Outbounds({
@@ -195,6 +195,7 @@ export class Gateway {
     this.#enter('draining')
     const finished = await this.#requests.inFlight.over(timeoutMs)
     if (finished) this.#inbounds.endIdle()
+    this.#ledger.write()
     await this.#shared.flush()
     this.destroy()
     return finished

@@ -12,6 +12,8 @@ export interface LedgerOptions {
   readonly observer: UsageObserver
   /** Since 1970, UTC. */
   readonly epochMs: () => number
+  /** Told of what was counted, once, as it is handed over. */
+  readonly counted?: (use: UseOfDay) => void
   readonly openStore?: (file: string) => UsageStore
 }
 
@@ -113,8 +115,9 @@ export class Ledger {
     }
   }
 
-  /** Hands over what there is, now and then again and again. */
+  /** Hands over what there is, now and then again and again; nothing where none is kept. */
   write(): void {
+    if (this.#store === undefined) return
     this.#collect()
     this.#writeBatch()
     clearTimeout(this.#timer)
@@ -144,7 +147,11 @@ export class Ledger {
     this.#day = this.#today
     for (const [key, account] of this.#accounts) {
       const { identity, up, down, streams } = account
-      if (up > 0 || down > 0 || streams > 0) this.#wait(`${day} ${key}`, { identity, day, up, down, streams })
+      if (up > 0 || down > 0 || streams > 0) {
+        const use = { identity, day, up, down, streams }
+        this.#wait(`${day} ${key}`, use)
+        this.#options.counted?.(use)
+      }
       account.up = account.down = account.streams = 0
       if (account.open <= 0) this.#accounts.delete(key)
     }

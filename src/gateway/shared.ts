@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.ts'
 import type { ClientTrust } from '../pki/judge.ts'
 import type { SharedSignIns } from '../state/shared-sign-ins.ts'
 import type { Counter } from '../state/shared-use.ts'
+import type { UseOfDay } from '../state/usage-store.ts'
 import { SharedState, type StateObserver } from '../state/shared-state.ts'
 import { readClientTrust } from './credentials.ts'
 import type { Prepared } from './inbounds.ts'
@@ -24,6 +25,7 @@ export class Shared {
   #current: SharedState | undefined
   /** Of a reload that is not in force yet. */
   #next: SharedState | undefined
+  #keepDays = 0
 
   constructor(options: SharedOptions) {
     this.#options = options
@@ -54,13 +56,14 @@ export class Shared {
   async prepare(config: Config): Promise<Prepared> {
     const current = this.#current
     if (config.state === undefined ? current === undefined : current?.isSame(config.state) === true)
-      return { commit: () => {}, abandon: () => {} }
+      return { commit: () => this.#keep(config), abandon: () => {} }
     if (config.state !== undefined) await this.#open(config, config.state)
     const next = this.#next
     return {
       commit: () => {
         this.#current = next
         this.#next = undefined
+        this.#keep(config)
         current?.close()
         if (next === undefined) this.#options.observer.sharedState(undefined)
       },
@@ -69,6 +72,11 @@ export class Shared {
         next?.close()
       },
     }
+  }
+
+  /** An identity moved this, and nobody was told of it. */
+  counted(use: UseOfDay): void {
+    this.#current?.usage.add(use)
   }
 
   /** Before the end: others are told what moved here. */
@@ -81,6 +89,10 @@ export class Shared {
     this.#next?.close()
   }
 
+  #keep({ usage }: Config): void {
+    this.#keepDays = usage?.keepDays ?? 0
+  }
+
   async #open(config: Config, state: NonNullable<Config['state']>): Promise<void> {
     const { observer, trusts, listsChanged, counter } = this.#options
     const fromFiles = config.inbounds.flatMap(({ tls }) =>
@@ -90,6 +102,7 @@ export class Shared {
       config: state,
       observer,
       counter: counter(),
+      keepDays: () => this.#keepDays,
       trusts: () => (this.#next === next ? [...trusts(), ...fromFiles] : trusts()),
       listsChanged: () => {
         if (this.#current === next) listsChanged()

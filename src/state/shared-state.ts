@@ -11,10 +11,11 @@ import { StateLink } from './link.ts'
 import { readSecret } from './settings.ts'
 import { SharedLists } from './shared-lists.ts'
 import { SharedSignIns } from './shared-sign-ins.ts'
+import { SharedUsage } from './shared-usage.ts'
 import { SharedUse, type Counter } from './shared-use.ts'
 
 /** A closed set: it stands in the log and in metrics. */
-export type StatePart = 'connection' | 'revocation-lists' | 'sign-ins' | 'quotas'
+export type StatePart = 'connection' | 'revocation-lists' | 'sign-ins' | 'quotas' | 'usage'
 
 /** What somebody is told. */
 export interface StateObserver {
@@ -35,8 +36,11 @@ export interface SharedStateOptions {
   readonly listsChanged: () => void
   /** Who counts bytes here. */
   readonly counter: Counter
+  /** Days for which it is kept who moved how much. */
+  readonly keepDays: () => number
 }
 
+const DAY_MS = 86_400_000
 const LOOK_EVERY_MS = 1_000
 /** A connection that broke is back by then. */
 const MOMENT_MS = 5_000
@@ -44,6 +48,7 @@ const MOMENT_MS = 5_000
 export class SharedState {
   readonly lists: SharedLists
   readonly signIns: SharedSignIns
+  readonly usage: SharedUsage
   #use: SharedUse
   /** Since when it is away, as `performance.now()` has it; undefined while it stands. */
   #awaySinceMs: number | undefined = -Infinity
@@ -62,7 +67,10 @@ export class SharedState {
     this.#secret = readSecret(config)
     this.#link = new StateLink(config, {
       changed: (up, code) => {
-        if (up) this.#options.counter.tellAgain()
+        if (up) {
+          this.#options.counter.tellAgain()
+          this.usage.tellAgain()
+        }
         this.#awaySinceMs = up ? undefined : (this.#awaySinceMs ?? performance.now())
         observer.sharedState(up)
         if (code !== undefined) observer.sharedStateFailed('connection', code)
@@ -86,7 +94,9 @@ export class SharedState {
       secret: this.#secret,
       failed: (code) => observer.sharedStateFailed('sign-ins', code),
     })
-    this.#use = new SharedUse({ link: this.#link, prefix: config.prefix, secret: this.#secret }, counter)
+    const place = { link: this.#link, prefix: config.prefix, secret: this.#secret }
+    this.#use = new SharedUse(place, counter)
+    this.usage = new SharedUsage(place)
   }
 
   /** Begins to connect. Errors: `file-unusable`, `config-invalid`. */
@@ -129,7 +139,10 @@ export class SharedState {
   /** Tells what others do not know yet; gives up where that takes longer than an answer may. */
   async flush(): Promise<void> {
     if (!this.up) return
-    const flushed = this.#part('quotas', () => this.#use.sync())
+    const flushed = Promise.all([
+      this.#part('quotas', () => this.#use.sync()),
+      this.#part('usage', () => this.#syncUsage()),
+    ])
     await Promise.race([flushed, wait(this.config.timeoutMs, undefined, { ref: false })])
   }
 
@@ -156,9 +169,14 @@ export class SharedState {
   async #sync(): Promise<void> {
     const lists = await this.#part('revocation-lists', () => this.lists.sync())
     const quotas = await this.#part('quotas', () => this.#use.sync())
-    if (!lists || !quotas || this.#closed) return
+    const usage = await this.#part('usage', () => this.#syncUsage())
+    if (!lists || !quotas || !usage || this.#closed) return
     this.#options.observer.sharedStateSynced()
     this.#synced.resolve()
+  }
+
+  #syncUsage(): Promise<void> {
+    return this.usage.sync(Math.floor(Date.now() / DAY_MS), this.#options.keepDays())
   }
 
   async #part(part: StatePart, sync: () => Promise<void>): Promise<boolean> {

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { ConfigInput } from '../../src/config/schema.ts'
 import type { Identity } from '../../src/protocol/request.ts'
 import { UsageFile } from '../../src/state/usage-store.ts'
+import { startStorePeer } from '../support/store-peer.ts'
 import { tempDir, type TempDir } from '../support/temp-dir.ts'
 import { type, type Typed } from './terminal.ts'
 
@@ -121,5 +122,30 @@ describe('sightline usage', () => {
         exit: 1,
         err: expect.stringMatching(/^error: DIR\/bad\.db is damaged/) as string,
       })
+  })
+
+  it.each([
+    ['--store DIR/usage.db --shared', 2, /^error: --shared goes with --config; hint: /],
+    [
+      '--config DIR/gateway.json --shared',
+      1,
+      /^error: DIR\/gateway.json shares nothing with other gateways; hint: /,
+    ],
+  ])('%s has nothing to ask', async (line, exit, message) => {
+    await configure({ usage: { store: 'usage.db' } })
+    const typed = await say(line)
+    expect([typed.exit, typed.out]).toEqual([exit, ''])
+    expect(typed.err).toMatch(message)
+  })
+
+  it('says what is wrong with the server that gateways share', async () => {
+    await writeFile(dir.file('secret'), 'a secret of replicas, in a test only')
+    await using peer = await startStorePeer(() => '-WRONGPASS invalid username-password pair\r\n')
+    await configure({ state: { redis: `redis://127.0.0.1:${peer.port}`, secretFile: 'secret' } })
+    const { exit, err } = await say('--config DIR/gateway.json --shared')
+    expect(exit).toBe(1)
+    expect(err).toMatch(
+      /^error: what the gateways share does not accept this gateway's credentials; hint: check state/,
+    )
   })
 })

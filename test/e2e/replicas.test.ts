@@ -9,6 +9,7 @@ import { Gateway } from '../../src/gateway/gateway.ts'
 import { hashPassword } from '../../src/gateway/users.ts'
 import { issue, revoke } from '../../src/pki/store.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
+import { type } from '../cli/terminal.ts'
 import { eventually } from '../support/eventually.ts'
 import { samples, sum } from '../support/metrics.ts'
 import { isMissing } from '../support/programs.ts'
@@ -96,10 +97,12 @@ describe.skipIf(isMissing('redis-server', 'redis-cli'))('two gateways (needs red
     users?: string,
     limits?: ConfigInput['limits'],
     more: Partial<ReplicaOptions['state']> = {},
+    usage?: ConfigInput['usage'],
   ): Promise<Replica> =>
     startReplica({
       authority,
       limits,
+      usage,
       ...(users !== undefined && { users }),
       state: {
         redis: `rediss://localhost:${redis.port}`,
@@ -206,5 +209,53 @@ describe.skipIf(isMissing('redis-server', 'redis-cli'))('two gateways (needs red
     expect(await statusFor(late, 'alice:correct')).toBe('429')
     for (const replica of [one, other, late])
       expect(samples(await replica.metrics(), 'sightline_shared_state_errors_total')).toEqual([])
+  })
+
+  it('show who moved how much at all of them, which a drain has told to the last byte', async () => {
+    const users = `alice:${await hashPassword('correct')}\n`
+    const usage = { store: 'usage.db' }
+    const moved: unknown[] = []
+    {
+      await using one = await start(users, undefined, {}, usage)
+      await using other = await start(users, undefined, {}, usage)
+      for (const [replica, count] of [
+        [one, 1_000],
+        [other, 234],
+      ] as const) {
+        using wire = await Wire.connect(replica.port(0))
+        const basic = Buffer.from('alice:correct').toString('base64')
+        const head = `\r\nproxy-authorization: Basic ${basic}\r\n\r\n`
+        const before = origin.wires.length
+        wire.send(connectHead('127.0.0.1', origin.port).replace('\r\n\r\n', head))
+        await wire.untilText('\r\n\r\n')
+        wire.send('x'.repeat(count))
+        await (await origin.wire(before)).untilBytes(count)
+      }
+      await Promise.all([one, other].map(({ gateway }) => gateway.drain(1)))
+      for (const replica of [one, other])
+        expect(samples(await replica.metrics(), 'sightline_shared_state_errors_total')).toEqual([])
+      const file = one.files.file('gateway.json')
+      await writeFile(
+        file,
+        JSON.stringify({ inbounds: [{ type: 'http', listen: '127.0.0.1:0' }], state: one.config.state }),
+      )
+      const { exit, out, err } = await type([
+        'usage',
+        '--config',
+        file,
+        '--shared',
+        '--json',
+        '--since',
+        'yesterday',
+      ])
+      expect([exit, err]).toEqual([0, ''])
+      for (const row of JSON.parse(out) as Array<Record<string, unknown>>) moved.push({ ...row, day: '' })
+      await writeFile(one.files.file('secret'), 'another secret of replicas, in a test only')
+      const strange = await type(['usage', '--config', file, '--shared', '--since', 'yesterday'])
+      expect(strange.err).toMatch(/^warning: 2 rows were sealed with another secret/)
+    }
+    expect(moved).toEqual([
+      { day: '', kind: 'user', name: 'alice', streams: 2, bytesUp: 1_234, bytesDown: 0, bytesPerDay: 0 },
+    ])
   })
 })

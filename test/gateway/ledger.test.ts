@@ -143,6 +143,30 @@ describe('what identities move', () => {
     ])
   })
 
+  it('is told to who else counts, once, whatever the store does; and nothing without one', () => {
+    const counted: Array<[string, number, number]> = []
+    ledger = new Ledger({
+      observer: { usageStore: (outcome) => void told.push(outcome), usageLost: () => {} },
+      epochMs: Date.now,
+      counted: ({ identity, day, up }) => void counted.push([identity.name, day - DAY, up]),
+      openStore: (file) => books(file),
+    })
+    ledger.write()
+    expect([told, counted]).toEqual([[], []])
+    configure('one')
+    books().fails = 'usage-store-unavailable'
+    move(ALICE, 1)
+    vi.advanceTimersByTime(15_000)
+    move(ALICE, 2)
+    ledger.write()
+    books().fails = undefined
+    vi.advanceTimersByTime(15_000)
+    expect(counted).toEqual([
+      ['alice', 0, 1],
+      ['alice', 0, 2],
+    ])
+  })
+
   it('is not counted without a store', () => {
     expect(ledger.enter(ALICE)).toBe(undefined)
     expect(ledger.usedToday(ALICE)).toBe(0)

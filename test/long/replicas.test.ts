@@ -66,8 +66,8 @@ function configOf({ name, ports }: Server): ConfigInput {
     limits: { bytesPerDayPerIdentity: QUOTA, bytesPerSecondPerIdentity: PER_SECOND },
     egress: { allow: ['127.0.0.0/8'] },
     admin: { listen: `127.0.0.1:${ports.admin}` },
-    // HAProxy looks five times a second.
-    drainDelayMs: 1_000,
+    // HAProxy looks five times a second, and a busy machine answers late.
+    drainDelayMs: 2_500,
     drainTimeoutMs: 10_000,
   }
 }

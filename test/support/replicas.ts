@@ -25,6 +25,8 @@ export interface ReplicaOptions {
   readonly authority: TempDir
   readonly state: Omit<NonNullable<ConfigInput['state']>, 'secretFile'>
   readonly limits?: ConfigInput['limits']
+  /** Its store is put beside the other files. */
+  readonly usage?: ConfigInput['usage']
   /** Lines of a users file; none by default. */
   readonly users?: string
 }
@@ -36,7 +38,13 @@ export async function makeAuthority(): Promise<TempDir> {
   return authority
 }
 
-export async function startReplica({ authority, state, limits, users }: ReplicaOptions): Promise<Replica> {
+export async function startReplica({
+  authority,
+  state,
+  limits,
+  usage,
+  users,
+}: ReplicaOptions): Promise<Replica> {
   const files = await tempDir()
   for (const name of ['ca.crt', 'ca.crl', 'gateway.crt', 'gateway.key'])
     await copyFile(authority.file(name), files.file(name))
@@ -47,6 +55,7 @@ export async function startReplica({ authority, state, limits, users }: ReplicaO
     inbounds: everyInbound(files, users && files.file('users')),
     egress: LOOPBACK_EGRESS,
     limits,
+    usage: usage && { ...usage, store: files.file(usage.store) },
     state: { ...state, secretFile: files.file('secret') },
   })
   const gateway = await Gateway.start({ config, observer: metrics.observer })
