@@ -95,7 +95,7 @@ async function run(): Promise<void> {
   for (let round = 0; round < MEMORY_ROUNDS; round += 1) {
     for (const subject of subjects) {
       if (subject.family === 'none' || subject.name.includes('absolute')) continue
-      await measuring.memory(subject, IDLE_CONNECTIONS, 'idle-kib')
+      await measuring.attempt(subject, () => measuring.memory(subject, IDLE_CONNECTIONS, 'idle-kib'))
     }
     say(`memory, ${round + 1} of ${MEMORY_ROUNDS}`)
   }
@@ -108,11 +108,12 @@ async function run(): Promise<void> {
     for (let round = 0; round < ROUNDS; round += 1) {
       for (let turn = 0; turn < started.length; turn += 1) {
         const next = started[(round * TURN + turn) % started.length]
-        if (next !== undefined) await measure(next)
+        if (next !== undefined) await measuring.attempt(next.subject, () => measure(next))
       }
       say(`round ${round + 1} of ${ROUNDS}`)
     }
   })
+  for (const [{ name }, reason] of measuring.failed) missing.push({ name, reason })
   const measured = subjects.map((subject) => measuring.resultOf(subject))
   const results = {
     version: 1 as const,

@@ -9,6 +9,7 @@ import type { Way } from './way.ts'
 
 /** Bytes that go each way, three times, before anything is timed. */
 export const HASHED_BYTES = 16 * 1024 * 1024 + 12_345
+const WARM_UP_MS = 700
 const FRESH_MS = 800
 const ALONE_MS = 600
 const PING_MS = 800
@@ -76,15 +77,33 @@ export class Measuring {
     }
   }
 
+  /** Subjects that could not be measured, with what went wrong; the run goes on without them. */
+  readonly failed = new Map<Subject, string>()
+
+  /** Does `work` unless `subject` has failed before. A wrong byte or a program that does not start is not the others' end. */
+  async attempt(subject: Subject, work: () => Promise<void>): Promise<void> {
+    if (this.failed.has(subject)) return
+    try {
+      await work()
+    } catch (thrown) {
+      const reason = (thrown as Error).message.split('\n')[0] ?? ''
+      this.failed.set(subject, reason)
+      say(`failed: ${subject.name}: ${reason}`)
+    }
+  }
+
   /** Starts each of `subjects`, and holds its bytes against the origin's. */
   async startAll(bench: Bench, subjects: readonly Subject[]): Promise<Started[]> {
     const started: Started[] = []
-    for (const subject of subjects) {
+    const start = async (subject: Subject): Promise<void> => {
       const running = await subject.start(bench)
       const load = running.load ?? this.load
       await load.call('checkBytes', running.way, HASHED_BYTES)
+      // What is compiled while it runs is compiled by then.
+      await load.call('fresh', running.way, { inFlight: 8, ms: WARM_UP_MS, pids: [] })
       started.push({ subject, running, load })
     }
+    for (const subject of subjects) await this.attempt(subject, () => start(subject))
     say(
       `${HASHED_BYTES} bytes down, down slowly and up: SHA-256 as the origin's for ${started.length} of ${subjects.length}`,
     )

@@ -8,7 +8,7 @@ const ROW = 20
 const TOP = 44
 
 /** Colours for both; whoever inlines the picture has currentColor for the text. */
-const STYLE = `<style>
+export const STYLE = `<style>
   svg { color-scheme: light dark; font: 12px system-ui, sans-serif; color: #1f2328; }
   text { fill: currentColor; }
   .title { font-size: 14px; font-weight: 600; }
@@ -17,7 +17,7 @@ const STYLE = `<style>
   @media (prefers-color-scheme: dark) { svg { color: #e6edf3; } .ours { fill: #3ddba4; } .other { fill: #7d8590; } }
 </style>`
 
-const escape = (text: string): string =>
+export const escape = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 
 /** One bar a subject, the longest first, with its range as a line; `base` is left out: it would make the others invisible. */

@@ -147,7 +147,7 @@ async function run(): Promise<void> {
     for (let round = 0; round < ROUNDS; round += 1) {
       for (let turn = 0; turn < started.length; turn += 1) {
         const next = started[(round * 2 + turn) % started.length]
-        if (next !== undefined) await measure(next)
+        if (next !== undefined) await measuring.attempt(next.subject, () => measure(next))
       }
       say(`round ${round + 1} of ${ROUNDS}`)
     }
@@ -163,7 +163,7 @@ async function run(): Promise<void> {
     hashedBytes: HASHED_BYTES,
     measures: MEASURES,
     subjects: measured,
-    missing: [],
+    missing: [...measuring.failed].map(([{ name }, reason]) => ({ name, reason })),
     goals: [],
   }
   const facts = markdown({ ...results, measures: [], subjects: [] }).split('\n')[0] ?? ''

@@ -11,6 +11,7 @@ const OUTSIDE = { gateway: '198.18.73.1', client: '198.18.73.2' }
 const INSIDE = { gateway: '198.18.74.1', client: '198.18.74.2' }
 const START_TIMEOUT_MS = 20_000
 
+let started = 0
 const ip = (...args: readonly string[]): void => void execFileSync('ip', args, { stdio: 'pipe' })
 
 export const OPENVPN: Subject = {
@@ -20,7 +21,8 @@ export const OPENVPN: Subject = {
   needsRoot: true,
   version: ['openvpn', '--version'],
   start: async (bench): Promise<Running> => {
-    const name = `slb${process.pid}`
+    // The kernel takes a while to remove the last one.
+    const name = `slb${process.pid}${String.fromCharCode(97 + (started++ % 26))}`
     const startedMs = performance.now()
     bench.atStop(() => ip('netns', 'delete', name))
     ip('netns', 'add', name)

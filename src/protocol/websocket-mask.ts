@@ -1,8 +1,9 @@
 // The mask of WebSocket messages from clients (RFC 6455 section 5.3): each byte XORed with one of four in turn. It hides
-// nothing; it keeps what looks like HTTP from caches on the way. Rule: four bytes at a time, since every byte that is
-// sent through a tunnel passes here.
+// nothing; it keeps what looks like HTTP from caches on the way. Rule: many bytes at a time, since every byte that is sent
+// through a tunnel passes here; and never in memory that may be resized, in which V8 is ten times slower.
 
 const WORD_BYTES = 4
+const WORDS_AT_ONCE = 4
 
 /** XORs `bytes` from `start` to `end` with the four bytes of `key`, the first at `start`. */
 export function xor(bytes: Uint8Array, start: number, end: number, key: Uint8Array): void {
@@ -18,6 +19,13 @@ export function xor(bytes: Uint8Array, start: number, end: number, key: Uint8Arr
   const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, (end - at) >> 2)
   const turned = Uint8Array.from(key, (_, index) => key[(at - start + index) % WORD_BYTES] ?? 0)
   const [word = 0] = new Int32Array(turned.buffer)
-  for (let index = 0; index < words.length; index += 1) words[index] = (words[index] ?? 0) ^ word
+  let index = 0
+  for (; index + WORDS_AT_ONCE <= words.length; index += WORDS_AT_ONCE) {
+    words[index]! ^= word
+    words[index + 1]! ^= word
+    words[index + 2]! ^= word
+    words[index + 3]! ^= word
+  }
+  for (; index < words.length; index += 1) words[index]! ^= word
   for (at += words.length * WORD_BYTES; at < end; at += 1) byteAt(at)
 }

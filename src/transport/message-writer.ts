@@ -1,6 +1,6 @@
 // Writes mux frames as WebSocket messages (RFC 6455 section 5), one behind the other, into memory that is used again
 // once it is sent. Rules: what is made in one turn leaves in one piece, which TLS encrypts where it lies; DATA is cut so
-// that its message ends where a TLS record does, and so arrives in one piece too; bytes are copied once.
+// that its message ends where a TLS record does, and so arrives in one piece too; bytes are copied once, masked ones twice.
 import { randomFillSync } from 'node:crypto'
 import type { FrameParts } from '../protocol/mux/frame.ts'
 import { xor } from '../protocol/websocket-mask.ts'
@@ -53,11 +53,14 @@ export class MessageWriter {
     this.#makeRoom(headerBytes + bytes)
     const buffer = this.#buffer
     const start = this.#length + headerBytes
-    writeHeader(buffer, this.#length, bytes, this.#maskBytes > 0 ? IS_MASKED : 0)
-    buffer.set(head, start)
-    if (payload !== undefined) buffer.set(payload, start + head.length)
+    const isMasked = this.#maskBytes > 0
+    writeHeader(buffer, this.#length, bytes, isMasked ? IS_MASKED : 0)
+    if (isMasked) setMasked(buffer, start, head, payload)
+    else {
+      buffer.set(head, start)
+      if (payload !== undefined) buffer.set(payload, start + head.length)
+    }
     this.#length = start + bytes
-    if (this.#maskBytes > 0) maskBehind(buffer, start, this.#length)
     return headerBytes + bytes
   }
 
@@ -115,14 +118,22 @@ function writeHeader(buffer: Buffer, at: number, bytes: number, isMasked: number
 const random = new Uint8Array(4 * 1024)
 let randomUsed = random.length
 
-/** Masks `buffer` from `start` to `end` with four new random bytes, which it puts before `start`. */
-function maskBehind(buffer: Buffer, start: number, end: number): void {
+/** Where bytes are masked: see websocket-mask.ts. */
+let masking = Buffer.allocUnsafeSlow(RECORD_BYTES)
+
+/** Puts a frame at `start`, masked with four new random bytes, which it puts before `start`. */
+function setMasked(buffer: Buffer, start: number, head: Uint8Array, payload: Uint8Array = NONE): void {
   if (randomUsed === random.length) {
     randomFillSync(random)
     randomUsed = 0
   }
   const key = random.subarray(randomUsed, randomUsed + MASK_BYTES)
   randomUsed += MASK_BYTES
+  const bytes = head.length + payload.length
+  if (bytes > masking.length) masking = Buffer.allocUnsafeSlow(bytes)
+  masking.set(head)
+  masking.set(payload, head.length)
+  xor(masking, 0, bytes, key)
   buffer.set(key, start - MASK_BYTES)
-  xor(buffer, start, end, key)
+  buffer.set(masking.subarray(0, bytes), start)
 }
