@@ -286,6 +286,8 @@ describe('a capture of the tunnel', () => {
         ).toBe(false)
       }
     },
+    // tshark is started ten times and more.
+    60_000,
   )
 })
 

@@ -16,7 +16,7 @@ export function Recorded({ runs }: { readonly runs: readonly LabRun[] }): JSX.El
           <Audit recorded={run.recorded} />
         </div>
       ))}
-      <p>{texts.recorded.but}</p>
+      {runs.every(({ recorded }) => recorded.found.length === 0) && <p>{texts.recorded.but}</p>}
     </section>
   )
 }
@@ -32,13 +32,29 @@ function Audit({ recorded: { searched, found } }: Pick<LabRun, 'recorded'>): JSX
         {found.length === 0 ? texts.recorded.nothing : texts.recorded.found(found.length)}
       </p>
       <ul>
-        {found.map(({ source, information, encoding, excerpt }, index) => (
-          <li key={index}>
+        {kindsOf(found).map(({ source, information, encoding, excerpt, count }) => (
+          <li key={`${source} ${information} ${encoding}`}>
             {texts.recorded.sources[source]}: {texts.information[information]} ({encoding}){' '}
-            <bdi class="excerpt">{excerpt}</bdi>
+            <bdi>×{count}</bdi>
+            <div class="excerpt" dir="ltr">
+              {excerpt}
+            </div>
           </li>
         ))}
       </ul>
     </>
   )
+}
+
+type Found = LabRun['recorded']['found'][number]
+
+/** What stands in a log stands there once for each connection: each kind once, with its first excerpt. */
+function kindsOf(found: readonly Found[]): Array<Found & { readonly count: number }> {
+  const kinds = new Map<string, Found & { readonly count: number }>()
+  for (const one of found) {
+    const key = `${one.source} ${one.information} ${one.encoding}`
+    const before = kinds.get(key)
+    kinds.set(key, before === undefined ? { ...one, count: 1 } : { ...before, count: before.count + 1 })
+  }
+  return [...kinds.values()]
 }
