@@ -7,6 +7,7 @@ import { GatewayError } from '../errors.ts'
 import { listenTcp, type Listener } from '../transport/listener.ts'
 import type { Endpoint } from './capture.ts'
 import { dissectDns, type DnsMessage, type DnsQuestion } from './dissect/dns.ts'
+import { Strangers } from './strangers.ts'
 import { bindUdp } from './udp-tap.ts'
 
 export interface NameServer {
@@ -23,15 +24,18 @@ const LENGTH_BYTES = 2
 /** RFC 1035 section 4.2.1: without EDNS no answer over UDP is longer. */
 const MAX_UDP_BYTES = 512
 const PORT_TRIES = 20
-/** Of a connection between two questions. */
-const IDLE_TIMEOUT_MS = 10_000
+/** RFC 7766 section 6.2.3: seconds are enough of a connection on which nothing is asked. */
+const LIMITS = { connections: 64, idleMs: 10_000, lifeMs: 30_000 } as const
 
 /** Gives the IPv4 addresses of a lower-case name, undefined where there is no such name. `from`: who asked. */
 export type Zone = (name: string, from: Endpoint) => readonly string[] | undefined
 
 /** `port` 0 takes any. */
 export async function startNameServer(address: string, zone: Zone, port = 0): Promise<NameServer> {
-  const { udp, tcp } = await bindBoth({ address, port }, (socket) => answerStream(socket, zone))
+  const strangers = new Strangers(LIMITS)
+  const { udp, tcp } = await bindBoth({ address, port }, (socket) => {
+    if (strangers.admit(socket)) answerStream(socket, zone)
+  })
   udp.on('message', (bytes, from) => {
     const reply = answerTo(bytes, from, zone)
     if (reply !== undefined) udp.send(fitForUdp(reply), from.port, from.address)
@@ -41,6 +45,7 @@ export async function startNameServer(address: string, zone: Zone, port = 0): Pr
     close: () => {
       udp.close()
       void tcp.close()
+      strangers.close()
     },
   }
 }
@@ -64,8 +69,6 @@ async function bindBoth(
 /** RFC 1035 section 4.2.2: each message behind its length. */
 function answerStream(socket: Socket, zone: Zone): void {
   const from = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 }
-  socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy())
-  socket.on('error', () => {})
   let held: Buffer = Buffer.alloc(0)
   socket.on('data', (chunk: Buffer) => {
     held = Buffer.concat([held, chunk])

@@ -15,6 +15,7 @@ import { dissectClientHello } from '../dissect/client-hello.ts'
 import { ja4 } from '../dissect/ja4.ts'
 import { attempt } from '../layer.ts'
 import { startNameServer, type NameServer } from '../name-server.ts'
+import { Strangers, type StrangerLimits } from '../strangers.ts'
 import { bindUdp } from '../udp-tap.ts'
 import type { ProbeAddress } from './probe-url.ts'
 import { hashOf, Ledger, type Arrived, type Header } from './probe-report.ts'
@@ -31,6 +32,8 @@ export interface ProbeOptions {
   readonly names?:
     | { readonly zone: string | undefined; readonly port: number; readonly address: string }
     | undefined
+  /** Of connections for http and https together. */
+  readonly limits?: StrangerLimits
 }
 
 export interface Probe {
@@ -47,10 +50,12 @@ const PROBE_NAME = 'probe.sightline.test'
 const ID_CHARACTERS = 40
 const MAX_BODY_BYTES = 64 * 1024
 const HELLO_TIMEOUT_MS = 10_000
-const IDLE_TIMEOUT_MS = 30_000
+/** An audit has a few connections at a time, each for half a minute at most. */
+const LIMITS: StrangerLimits = { connections: 512, idleMs: 30_000, lifeMs: 60_000 }
 
 /** Errors: `address-in-use`, `listen-failed`. */
-export async function startProbe({ listen, host, ports, names: zoned }: ProbeOptions): Promise<Probe> {
+export async function startProbe(options: ProbeOptions): Promise<Probe> {
+  const { listen, host, ports, names: zoned, limits = LIMITS } = options
   const now = new Date()
   const leaf = await issueLeaf(await createAuthority({ now }), {
     name: PROBE_NAME,
@@ -62,7 +67,7 @@ export async function startProbe({ listen, host, ports, names: zoned }: ProbeOpt
   const ledger = new Ledger()
   /** By who sent it. */
   const hellos = new Map<string, Arrived['hello']>()
-  const open = new Set<Socket>()
+  const strangers = new Strangers(limits)
   const plain = http.createServer((request, response) => serve(request, response, 'http', null))
   const secure = https.createServer({ cert: leaf.certificate, key: leaf.key }, (request, response) =>
     serve(request, response, 'https', hellos.get(peerOf(request.socket)) ?? null),
@@ -109,11 +114,6 @@ export async function startProbe({ listen, host, ports, names: zoned }: ProbeOpt
     }, ignore)
   }
 
-  const track = (socket: Socket): void => {
-    open.add(socket)
-    socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy())
-    socket.on('close', () => open.delete(socket))
-  }
   const listeners: Listener[] = []
   let names: NameServer | undefined
   let echo: dgram.Socket | undefined
@@ -121,16 +121,15 @@ export async function startProbe({ listen, host, ports, names: zoned }: ProbeOpt
     for (const listener of listeners) void listener.close()
     names?.close()
     echo?.close()
-    for (const socket of open) socket.destroy()
+    strangers.close()
   }
   try {
     const onPlain = await listenTcp({ host: listen, port: ports.http }, (socket) => {
-      track(socket)
-      plain.emit('connection', socket)
+      if (strangers.admit(socket)) plain.emit('connection', socket)
     })
     listeners.push(onPlain)
     const onSecure = await listenTcp({ host: listen, port: ports.https }, (socket) => {
-      track(socket)
+      if (!strangers.admit(socket)) return
       const heard: Buffer[] = []
       const hear = (chunk: Buffer): void => void heard.push(chunk)
       socket.on('data', hear)
