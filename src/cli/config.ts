@@ -1,5 +1,4 @@
 // sightline config: check a file before it is used, and print a JSON Schema for editors.
-import { parseArgs } from 'node:util'
 import { loadConfig, readText } from '../config/load.ts'
 import { configJsonSchema, type Config } from '../config/schema.ts'
 import { GatewayError } from '../errors.ts'
@@ -16,6 +15,7 @@ import { parseUsers } from '../gateway/users.ts'
 import { parseEgressRules } from '../policy/egress.ts'
 import { checkStateFiles } from '../state/settings.ts'
 import { checkUsageStore } from '../state/usage-reader.ts'
+import { readCall } from './arguments.ts'
 import { fail, usage } from './failure.ts'
 import type { CliIo } from './io.ts'
 import { inDays } from './pki-list.ts'
@@ -32,17 +32,9 @@ examples:
   sightline config schema > gateway.schema.json`
 
 export async function configCommand(args: string[], io: CliIo): Promise<number> {
-  let parsed
-  try {
-    parsed = parseArgs({ args, allowPositionals: true, options: { help: { type: 'boolean', short: 'h' } } })
-  } catch (thrown) {
-    return usage(io, (thrown as Error).message, 'config')
-  }
-  const [verb, named, ...more] = parsed.positionals
-  if (parsed.values.help === true) {
-    io.out(HELP)
-    return 0
-  }
+  const call = readCall(args, io, { command: 'config', help: HELP, words: true, options: {} })
+  if (typeof call === 'number') return call
+  const [verb, named, ...more] = call.positionals
   if (verb === 'schema' && named === undefined) {
     io.out(JSON.stringify(configJsonSchema(), null, 2))
     return 0

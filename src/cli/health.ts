@@ -1,11 +1,11 @@
 // sightline health: asks a running process whether it takes requests. For HEALTHCHECK, without a shell or curl.
 import http from 'node:http'
-import { parseArgs } from 'node:util'
 import { parseListenAddress } from '../config/address.ts'
 import { loadConfig, readText } from '../config/load.ts'
 import { configSchema } from '../config/schema.ts'
 import { GatewayError } from '../errors.ts'
-import { fail, usage } from './failure.ts'
+import { readCall } from './arguments.ts'
+import { fail } from './failure.ts'
 import type { CliIo } from './io.ts'
 
 const HELP = `usage: sightline health [--config FILE]
@@ -16,19 +16,14 @@ const TIMEOUT_MS = 3_000
 const ANY_ADDRESS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
 
 export async function healthCommand(args: string[], io: CliIo): Promise<number> {
-  let values
-  try {
-    values = parseArgs({
-      args,
-      options: { config: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
-    }).values
-  } catch (thrown) {
-    return usage(io, (thrown as Error).message, 'health')
-  }
-  if (values.help === true) {
-    io.out(HELP)
-    return 0
-  }
+  const call = readCall(args, io, {
+    command: 'health',
+    help: HELP,
+    words: false,
+    options: { config: { type: 'string' } },
+  })
+  if (typeof call === 'number') return call
+  const { values } = call
   try {
     const file = values.config ?? io.env['SIGHTLINE_CONFIG']
     const admin = file === undefined ? configSchema.shape.admin.parse({}) : loadConfig(file, io.env).admin

@@ -1,7 +1,7 @@
 // sightline serve: any role that a config file describes.
-import { parseArgs } from 'node:util'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
+import { readCall } from './arguments.ts'
 import { fail, usage } from './failure.ts'
 import type { ServiceIo } from './io.ts'
 import { provideFiles } from './needed-files.ts'
@@ -28,23 +28,14 @@ examples:
   curl -x http://127.0.0.1:3128 http://example.org/`
 
 export async function serveCommand(args: string[], io: ServiceIo): Promise<number> {
-  let values
-  try {
-    values = parseArgs({
-      args,
-      options: {
-        config: { type: 'string' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    }).values
-  } catch (thrown) {
-    return usage(io, (thrown as Error).message, 'serve')
-  }
-  if (values.help === true) {
-    io.out(HELP)
-    return 0
-  }
+  const call = readCall(args, io, {
+    command: 'serve',
+    help: HELP,
+    words: false,
+    options: { config: { type: 'string' }, json: { type: 'boolean' } },
+  })
+  if (typeof call === 'number') return call
+  const { values } = call
   const file = values.config ?? io.env['SIGHTLINE_CONFIG']
   if (file === undefined) return usage(io, 'no config file given: add --config FILE', 'serve')
   try {

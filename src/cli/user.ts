@@ -1,10 +1,10 @@
 // sightline user: the users file of a proxy. Passwords are asked for at a terminal, else they come from standard
 // input, never from the command line, where other users of the machine could read them.
 import { readFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { GatewayError } from '../errors.ts'
 import { hashPassword, parseUsers } from '../gateway/users.ts'
 import { writeFileAtomically } from '../pki/disk.ts'
+import { readCall } from './arguments.ts'
 import { fail, usage } from './failure.ts'
 import type { CliIo } from './io.ts'
 import { askNewSecret, EXIT_GIVEN_UP, GivenUp } from './secret.ts'
@@ -24,22 +24,15 @@ const NAME = /^[^:\s#\p{Cc}][^:\s\p{Cc}]{0,254}$/u
 const READ_BY_ITSELF = 'a running gateway reads it by itself'
 
 export async function userCommand(args: string[], io: CliIo): Promise<number> {
-  let parsed
-  try {
-    parsed = parseArgs({
-      args,
-      allowPositionals: true,
-      options: { file: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
-    })
-  } catch (thrown) {
-    return usage(io, (thrown as Error).message, 'user')
-  }
-  const { values, positionals } = parsed
+  const call = readCall(args, io, {
+    command: 'user',
+    help: HELP,
+    words: true,
+    options: { file: { type: 'string' } },
+  })
+  if (typeof call === 'number') return call
+  const { values, positionals } = call
   const [verb, name] = positionals
-  if (values.help === true) {
-    io.out(HELP)
-    return 0
-  }
   const { file } = values
   if (file === undefined) return usage(io, 'no users file given: add --file F', 'user')
   try {
