@@ -9,7 +9,7 @@ import { startStack } from '../support/stacks.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { type } from './terminal.ts'
 
-const FAR = `http://a/#https=1,echo=2,dns=3,certificate=${'0'.repeat(64)},token=${'1'.repeat(40)}`
+const FAR = `http://a/#https=1,echo=2,certificate=${'0'.repeat(64)},token=${'1'.repeat(40)}`
 
 describe('sightline audit', () => {
   it('audits through a probe of another process, and tells neither its token nor a password', async () => {
@@ -24,7 +24,7 @@ describe('sightline audit', () => {
     expect(out).toMatch(/^this is a plain proxy: /)
     const written = await readFile(dir.file('audit.json'), 'utf8')
     const { version, checks, runs } = JSON.parse(written) as AuditResult
-    expect([version, checks.length, runs.length]).toEqual([1, 8, 2])
+    expect([version, checks.length, runs.length]).toEqual([1, 9, 2])
     const identity = runs[0]?.cells.find(({ information }) => information === 'client-identity')
     expect(identity?.value).toBe('clear')
     const token = /token=(\w+)/.exec(origin)?.[1] ?? ''
@@ -61,6 +61,10 @@ describe('sightline probe', () => {
   it.each([
     [['--listen', 'nowhere'], /is no IPv4 address and port/],
     [['--host', 'a/b'], /is no name of a host/],
+    [['--dns-port', '5353'], /are for a zone: name it with --zone/],
+    [['--zone', 'a b'], /"a b" is no name of a zone/],
+    [['--zone', 'audit.example', '--dns-port', 'x'], /"x" is no port/],
+    [['--zone', 'audit.example', '--address', '::1'], /"::1" is no IPv4 address/],
   ])('%j: exit 2', async (args, err) => {
     const typed = await type(['probe', ...args])
     expect(typed.exit).toBe(2)

@@ -1,6 +1,7 @@
 // An audit from end to end: measure, judge, and say it. Rule: the result holds no credential of the proxy and not the
 // probe's token.
 import type { ProxyUrl } from '../../config/proxy-url.ts'
+import { isLoopbackAddress } from '../../policy/egress-upstream.ts'
 import { formatAddress } from '../../transport/listener.ts'
 import type { Coverage } from '../model.ts'
 import { cellsOf } from './cells.ts'
@@ -8,7 +9,7 @@ import { checksOf, coverageOf, sentenceOf, type Check } from './checks.ts'
 import { measure, type Measured } from './measure.ts'
 import { datagramCells } from './datagram-cells.ts'
 import { startProbe, type Probe } from './probe.ts'
-import { isHandedOn, isLoopback, type AuditRun } from './row.ts'
+import { isHandedOn, type AuditRun } from './row.ts'
 import type { ProbeAddress } from './probe-url.ts'
 
 /** As `audit --json` writes it. */
@@ -94,7 +95,7 @@ function failedText(over: readonly string[]): string {
 function notesOf(measured: Measured): string[] {
   const { remote, isOneMachine, probe, site, http, https } = measured
   return [
-    ...(isLoopback(remote)
+    ...(isLoopbackAddress(remote)
       ? [
           `the link that was measured does not leave this machine; if the proxy hands on to another (a tunnel client, ssh -D, ss-local), that link was not measured${isHandedOn(measured) ? ': audit the far end by its own URL, or record what leaves this machine' : ''}`,
         ]

@@ -5,6 +5,7 @@ import { lookup } from 'node:dns/promises'
 import net from 'node:net'
 import { GatewayError } from '../../errors.ts'
 import type { ProxyUrl } from '../../config/proxy-url.ts'
+import { isLoopbackAddress } from '../../policy/egress-upstream.ts'
 import { makeCanaries, type Canaries } from '../canary.ts'
 import { lookUp } from '../look-up.ts'
 import { siteName } from '../parties.ts'
@@ -29,7 +30,7 @@ export interface Visited {
 export interface Measured {
   readonly proxy: ProxyUrl
   readonly probe: ProbeAddress
-  /** The audit started the probe itself, on this machine. */
+  /** The probe is on this machine: the audit started it, or the probe sees it come from a loopback address. */
   readonly isOneMachine: boolean
   /** The name of the site: of this audit alone where the probe has a zone, else the probe's own name or address. */
   readonly site: string
@@ -83,7 +84,14 @@ export async function measure(options: MeasureOptions): Promise<Measured> {
     const { report, isForged } = await audit.fetchReport(beside !== undefined)
     const { canaries, site } = audit
     const { local, remote, certificate } = passage
-    const given = { proxy, probe, isOneMachine: ownDns !== undefined, site, canaries, program }
+    const given = {
+      proxy,
+      probe,
+      isOneMachine: ownDns !== undefined || isBesideUs(beside),
+      site,
+      canaries,
+      program,
+    }
     const heard = { http, https, takesNames, udp, report, isReportForged: isForged, beside }
     return { ...given, local, remote, certificate, ...heard }
   } finally {
@@ -293,6 +301,10 @@ class Audit {
       socket.on('error', reject)
     })
   }
+}
+
+function isBesideUs(beside: ProbeReport | undefined): boolean {
+  return beside?.arrived.some(({ from }) => isLoopbackAddress(from.address)) === true
 }
 
 function nothingCame(http: Visited, https: Visited): GatewayError {

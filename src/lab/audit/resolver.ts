@@ -34,7 +34,8 @@ function unasked({ proxy, probe, http, report, isReportForged, isOneMachine }: M
   if (isAddress(http.told) && proxy.scheme !== 'socks5') return 'no name was looked up'
   if (report === undefined)
     return isReportForged ? "the probe's report was forged on its way" : "the probe's report did not come"
-  if (isOneMachine) return 'the names of this machine are looked up in its hosts file'
+  if (isOneMachine && probe.zone === undefined)
+    return 'the names of this machine are looked up in its hosts file'
   return probe.zone === undefined
     ? 'the probe answers for no zone: with sightline probe --zone NAME it sees who asks'
     : `no look-up of ${probe.zone} arrived at the probe: is the zone delegated to it?`

@@ -1,5 +1,6 @@
 // What the rows of an audit are made of. Pure.
 import { INFORMATION, type Information, type Observer } from '../../policy/exposure.ts'
+import { isLoopbackAddress } from '../../policy/egress-upstream.ts'
 import type { Cell, CellValue, Evidence } from '../model.ts'
 import type { Measured } from './measure.ts'
 
@@ -39,11 +40,7 @@ export function cellsOfRows(rows: Readonly<Record<Observer, Row>>): Cell[] {
 
 /** The proxy's URL leads to a program on this machine, and the site is on another: what the program sends on was not seen. */
 export function isHandedOn({ remote, isOneMachine }: Pick<Measured, 'remote' | 'isOneMachine'>): boolean {
-  return !isOneMachine && isLoopback(remote)
-}
-
-export function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1' || address.startsWith('::ffff:127.')
+  return !isOneMachine && isLoopbackAddress(remote)
 }
 
 export const HANDED_ON: Judged = {
