@@ -80,11 +80,12 @@ export class Log {
     handshaken: () => {},
     dialled: () => {},
     streamOpened: () => {},
-    streamClosed: ({ mode, identity, outcome, durationMs }) =>
-      this.#pino.debug(
-        { mode, identity: this.#pseudonym(identity), outcome, seconds: Math.round(durationMs / 1000) },
-        'stream closed',
-      ),
+    streamClosed: ({ mode, identity, outcome, durationMs }) => {
+      // A pseudonym costs more than the rest of a stream's end.
+      if (!this.#pino.isLevelEnabled('debug')) return
+      const seconds = Math.round(durationMs / 1000)
+      this.#pino.debug({ mode, identity: this.#pseudonym(identity), outcome, seconds }, 'stream closed')
+    },
     relayed: () => {},
     shaped: () => {},
     datagramDropped: () => {},

@@ -215,7 +215,8 @@ export class TunnelConnection {
   #queueFlush(): void {
     if (this.#flushQueued || this.#closed) return
     this.#flushQueued = true
-    process.nextTick(this.#flush)
+    // Once all that came in this turn has been read: a write costs more than most of what is in it.
+    setImmediate(this.#flush)
   }
 
   #flush = (): void => {
