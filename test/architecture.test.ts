@@ -23,7 +23,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   gateway: [...BASE, 'policy', 'state', 'transport', 'inbound', 'outbound'],
   telemetry: [...BASE, 'policy', 'state', 'transport', 'inbound', 'outbound', 'gateway'],
   lab: [...BASE, 'policy', 'state', 'transport', 'inbound', 'outbound', 'gateway', 'telemetry'],
-  cli: [...BASE, 'policy', 'state', 'transport', 'inbound', 'outbound', 'gateway', 'telemetry', 'lab'],
+  workers: [...BASE, 'policy', 'state', 'transport', 'inbound', 'outbound', 'gateway', 'telemetry'],
+  cli: [
+    ...BASE,
+    'policy',
+    'state',
+    'transport',
+    'inbound',
+    'outbound',
+    'gateway',
+    'telemetry',
+    'lab',
+    'workers',
+  ],
   main: ['cli', 'errors'],
 }
 

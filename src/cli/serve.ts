@@ -1,10 +1,15 @@
 // sightline serve: any role that a config file describes.
+import cluster from 'node:cluster'
+import os from 'node:os'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
+import { GatewayError } from '../errors.ts'
 import { readCall } from './arguments.ts'
 import { fail, usage } from './failure.ts'
 import type { ServiceIo } from './io.ts'
 import { provideFiles } from './needed-files.ts'
+import { runPrimary } from './serve-primary.ts'
+import { runWorker } from './serve-worker.ts'
 import { runService } from './service.ts'
 
 const HELP = `usage: sightline serve --config FILE [--json]
@@ -39,11 +44,25 @@ export async function serveCommand(args: string[], io: ServiceIo): Promise<numbe
   const file = values.config ?? io.env['SIGHTLINE_CONFIG']
   if (file === undefined) return usage(io, 'no config file given: add --config FILE', 'serve')
   try {
-    const load = (): Config => loadConfig(file, io.env)
-    const config = load()
+    if (cluster.isWorker) return await runWorker(io)
+    const config = loadConfig(file, io.env)
+    const workers = workersOf(config)
+    const reread = (): Config => {
+      const next = loadConfig(file, io.env)
+      if (workersOf(next) === workers) return next
+      throw new GatewayError('config-invalid', {
+        detail: `workers: it is ${workers} now, and changes only with a new start`,
+        hint: 'stop this gateway and start it again',
+      })
+    }
     await provideFiles(config, io)
-    return await runService({ config, reread: load, admin: true, json: values.json === true }, io)
+    const options = { config, reread, admin: true, json: values.json === true }
+    return await (workers > 1 ? runPrimary({ ...options, workers }, io) : runService(options, io))
   } catch (thrown) {
     return fail(io, thrown)
   }
+}
+
+function workersOf({ workers }: Config): number {
+  return workers === 'auto' ? os.availableParallelism() : workers
 }

@@ -4,7 +4,7 @@
 import { readText } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { Gateway, type GatewayOptions } from '../gateway/gateway.ts'
-import type { Mode } from '../protocol/request.ts'
+import type { BoundAddress, Mode } from '../protocol/request.ts'
 import { Admin } from '../telemetry/admin.ts'
 import { joinObservers, Log } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
@@ -59,10 +59,9 @@ export async function runService(options: ServiceOptions, io: ServiceIo): Promis
   let stopping = false
 
   const shown = (): ReadyAddress[] => [
-    ...(gateway?.addresses ?? []).map(({ mode, config: { type }, address }) => ({
-      name: type === 'mixed' && mode !== 'tunnel-client' ? 'mixed' : MODE_NAMES[mode],
-      address: formatAddress(address),
-    })),
+    ...(gateway?.addresses ?? []).map(({ mode, config: { type }, address }) =>
+      inboundAddress({ mode, type, address }),
+    ),
     ...beside.map(({ name, listener }) => ({ name, address: formatAddress(listener.address) })),
     ...(admin === undefined ? [] : [{ name: 'admin', address: formatAddress(admin.address) }]),
   ]
@@ -132,11 +131,24 @@ export async function runService(options: ServiceOptions, io: ServiceIo): Promis
   }
 }
 
-function readToken({ admin: { token } }: Config): string | undefined {
+export function inboundAddress({
+  mode,
+  type,
+  address,
+}: {
+  readonly mode: Mode
+  readonly type: Config['inbounds'][number]['type']
+  readonly address: BoundAddress
+}): ReadyAddress {
+  const name = type === 'mixed' && mode !== 'tunnel-client' ? 'mixed' : MODE_NAMES[mode]
+  return { name, address: formatAddress(address) }
+}
+
+export function readToken({ admin: { token } }: Config): string | undefined {
   return token === undefined ? undefined : readText(token, 'admin.token').trim()
 }
 
-function print(
+export function print(
   event: 'ready' | 'reloaded',
   addresses: readonly ReadyAddress[],
   json: boolean,

@@ -195,6 +195,8 @@ const adminSchema = z.strictObject({
     .describe('/metrics shows open connections, streams and tunnels in multiples of this'),
 })
 
+const WORKERS_MAX = 64
+
 export const configSchema = z
   .strictObject({
     inbounds: z.array(inboundSchema).min(1),
@@ -217,6 +219,14 @@ export const configSchema = z
     usage: usageSchema
       .optional()
       .describe('Keeps how much each identity moved on each day; left out: nothing is kept'),
+    workers: z
+      .union([z.literal('auto'), z.int().min(1).max(WORKERS_MAX)], {
+        error: `give a number from 1 to ${WORKERS_MAX}, or auto for one a core`,
+      })
+      .default(1)
+      .describe(
+        'Processes that serve, all at the same addresses and within the same limits; auto: one a core',
+      ),
     drainDelayMs: z
       .int()
       .min(0)

@@ -42,24 +42,31 @@ export class Admission {
     this.#rateOf = ofSource > 0 ? new Rates(ofSource, RATED_SOURCES_MAX) : undefined
   }
 
-  /** Takes a place among all connections, or says why there is none. */
-  enter(): ErrorCode | undefined {
+  /** Takes a place among all connections and, where it is given, among those of `address`: both or none. */
+  enter(address?: string): ErrorCode | undefined {
     if (this.#open >= this.#limits.connections) return 'too-many-connections'
     if (this.#rate?.take(this.#nowMs()) === false) return 'rate-limited'
     this.#open += 1
-    return undefined
+    const full = address === undefined ? undefined : this.enterFrom(address)
+    if (full !== undefined) this.#open -= 1
+    return full
   }
 
-  /** Takes a place among those of `address` besides, or says why there is none. */
+  /** Takes a place among those of `address`, for who has one among all, or says why there is none. */
   enterFrom(address: string): ErrorCode | undefined {
     const source = sourceKey(address)
     if (this.#rateOf?.take(source, this.#nowMs()) === false) return 'rate-limited'
     return this.#openOf.enter(source, this.#limits.connectionsPerSource) ? undefined : 'too-many-from-source'
   }
 
+  /** Gives back what `enterFrom` took. */
+  leaveFrom(address: string): void {
+    this.#openOf.leave(sourceKey(address))
+  }
+
   /** Gives both back; `address` only where `enterFrom` took a place for it. */
   leave(address: string | undefined): void {
     this.#open -= 1
-    if (address !== undefined) this.#openOf.leave(sourceKey(address))
+    if (address !== undefined) this.leaveFrom(address)
   }
 }

@@ -14,10 +14,31 @@ import type { BoundAddress, Destination } from '../protocol/request.ts'
 import type { IdleSweep, Watched } from '../transport/deadline.ts'
 import { EgressRefusal, refuse, streamFacts, type ConnectionHost } from './connection.ts'
 import { DatagramMeter } from './datagram-meter.ts'
+import type { Places, Soon } from './places.ts'
 
 /** What is open in this process. */
 export class Associations {
-  count = 0
+  #open = 0
+  #places: Places | undefined
+
+  /** `places`: where other workers count too. */
+  constructor(places?: Places) {
+    this.#places = places
+  }
+
+  /** Takes a place, or gives false where there are `most` already. */
+  enter(most: number): Soon<boolean> {
+    if (this.#places !== undefined) return this.#places.enterAssociation()
+    if (this.#open >= most) return false
+    this.#open += 1
+    return true
+  }
+
+  leave(): void {
+    if (this.#places === undefined) this.#open -= 1
+    else this.#places.leaveAssociation()
+  }
+
   /** Where clients send their datagrams: no destination for anybody. */
   readonly relays = new Set<BoundAddress>()
 }
@@ -29,7 +50,7 @@ export interface AssociationHost extends Pick<
   readonly sweep: Pick<IdleSweep, 'nowMs' | 'watch' | 'unwatch'>
   readonly associations: Associations
   /** Throws where nothing new is taken. */
-  authorize(): void
+  authorize(): Promise<void> | undefined
   /** Throws `destination-denied` where the egress rules refuse the name, or the address of a name. */
   readonly judge: (destination: Destination, address?: string) => void
   /** Throws `destination-denied` where they refuse a name for what its addresses are together. */
@@ -46,19 +67,21 @@ export async function serveAssociation(
   const { mode, identity, signal } = request
   const startedMs = performance.now()
   const association = new Association(request, host)
-  associations.count += 1
+  let entered = false
   try {
-    host.authorize()
+    const authorized = host.authorize()
+    if (authorized !== undefined) await authorized
     if (outbound.openUdp === undefined) throw new GatewayError('command-unsupported', { side: 'client' })
-    if (associations.count > limits.udpAssociations)
-      throw new GatewayError('too-many-associations', { side: 'client' })
+    const place = associations.enter(limits.udpAssociations)
+    entered = typeof place === 'boolean' ? place : await place
+    if (!entered) throw new GatewayError('too-many-associations', { side: 'client' })
     const { judge, judgeAnswer } = host
     const asked = { mode, identity, signal, maxDestinations: limits.udpDestinations, judge, judgeAnswer }
     association.upstream = await outbound.openUdp(asked, association.fromUpstream)
     if (signal.aborted) throw new GatewayError('stream-cancelled', { side: 'client' })
     association.client = await request.confirm(association.fromClient)
   } catch (thrown) {
-    associations.count -= 1
+    if (entered) associations.leave()
     association.upstream?.close()
     return refuse(request, toGatewayError(thrown, 'self'), host)
   }
@@ -68,7 +91,7 @@ export async function serveAssociation(
   host.stay.opened()
   const outcome = await association.run()
   if (relay !== undefined) associations.relays.delete(relay)
-  associations.count -= 1
+  associations.leave()
   observer.streamClosed({ mode, identity, outcome, durationMs: performance.now() - startedMs })
 }
 

@@ -26,7 +26,7 @@ export interface ConnectionHost {
    * Throws `destination-denied` where the egress rules refuse the name, `bad-request` where it is none, and the codes
    * of limits.ts where its identity has no room left.
    */
-  authorize(request: ProxyRequest): void
+  authorize(request: ProxyRequest): Promise<void> | undefined
 }
 
 /** Serves one request from its authorization to its last byte. Never rejects. */
@@ -40,7 +40,8 @@ export async function serveRequest(
   const startedMs = performance.now()
   let upstream
   try {
-    host.authorize(request)
+    const authorized = host.authorize(request)
+    if (authorized !== undefined) await authorized
     upstream = await outbound.dial(request)
     if (request.signal.aborted) {
       abort(upstream.stream)

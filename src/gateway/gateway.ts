@@ -1,11 +1,11 @@
 // Composes one process from a config: outbounds, egress rules, inbounds; and puts another config in its place, whole or
 // not at all. The creator disposes: `drain` lets open streams finish, `destroy` ends everything at once.
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { parsePortRange } from '../config/address.ts'
 import type { Config, InboundConfig } from '../config/schema.ts'
 import { GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
 import type { InboundContext } from '../inbound/context.ts'
-import { modeOf, type InboundHost } from '../inbound/inbound.ts'
+import type { InboundHost } from '../inbound/inbound.ts'
 import type { SettingsFacts } from '../inbound/settings-facts.ts'
 import { TunnelOutbound, type TunnelState, type TunnelTraffic } from '../outbound/tunnel.ts'
 import { parseEgressRules } from '../policy/egress.ts'
@@ -16,21 +16,24 @@ import { namesFrom, SYSTEM_CLOCK, type Names, type Resolve } from '../transport/
 import { ageMs } from '../transport/source.ts'
 import { Admission } from './admission.ts'
 import { AfterRush, collectGarbage } from './after-rush.ts'
+import { filesOf, usersFilesOf, type Read } from './config-files.ts'
 import { readServerCredentials } from './credentials.ts'
 import { EndReport } from './end-report.ts'
 import { EgressGuard } from './egress-guard.ts'
 import { FileWatch, lookAtAll, type Watched, type WatchedPart } from './file-watch.ts'
-import { Inbounds } from './inbounds.ts'
+import { inboundMode, Inbounds, type PreparedReload } from './inbounds.ts'
 import type { LabHooks } from './lab-hooks.ts'
-import { Ledger } from './ledger.ts'
+import { Ledger, type LedgerOptions } from './ledger.ts'
 import { IdentityLimits } from './limits.ts'
 import type { GatewayState, Observer } from './observer.ts'
-import { filesOfOutbound, Outbounds } from './outbounds.ts'
+import { Outbounds } from './outbounds.ts'
+import type { Among, Places, Soon } from './places.ts'
+import { newReference, ticketKeys } from './references.ts'
 import { Requests } from './requests.ts'
 import { UsersFiles } from './users-files.ts'
 import { Shared } from './shared.ts'
 import type { Users } from './users.ts'
-import { SignIns } from './users-sign-in.ts'
+import { joinDelays, SignIns } from './users-sign-in.ts'
 
 export interface GatewayOptions {
   readonly config: Config
@@ -42,6 +45,8 @@ export interface GatewayOptions {
   readonly onFilesRefused?: (error: GatewayError) => void
   /** Addresses of this process that are not inbounds (admin, console): never to be reached through it. */
   readonly otherListeners?: () => readonly BoundAddress[]
+  /** Where this is one of several workers. */
+  readonly among?: Among | undefined
   /** The lab's hooks. `serve`, `connect` and `up` set none of them. */
   readonly lab?: LabHooks
 }
@@ -55,11 +60,14 @@ export class Gateway {
   #inbounds: Inbounds
   #shared: Shared
   #users = UsersFiles.read([])
-  #signIns = new SignIns(undefined, () => this.#shared.signIns)
+  #signIns = new SignIns(undefined, () =>
+    joinDelays(this.#options.among?.places.signIns, this.#shared.signIns),
+  )
   #files: FileWatch
   #ends: EndReport
   #admission: Admission
   #ledger: Ledger
+  #places: Admission | Places
   #identities: IdentityLimits
   #requests: Requests
   #afterRush = new AfterRush(SYSTEM_CLOCK, collectGarbage)
@@ -82,8 +90,10 @@ export class Gateway {
     this.#files = new FileWatch((part, error) => this.#reread(part, error))
     this.#ends = new EndReport(observer, () => this.#files.parts.flatMap((part) => part.ends?.() ?? []))
     this.#names = this.#newNames(config)
+    const places = options.among?.places
     const nowMs = (): number => performance.now()
     this.#admission = new Admission(config.limits, nowMs)
+    this.#places = places ?? this.#admission
     this.#shared = new Shared({
       observer,
       trusts: () => this.#inbounds.trusts,
@@ -93,9 +103,11 @@ export class Gateway {
       },
       counter: () => this.#identities,
     })
-    this.#ledger = new Ledger({ observer, epochMs: Date.now, counted: (use) => this.#shared.counted(use) })
+    const openStore = options.among?.openUsage
+    const counted: LedgerOptions['counted'] = (use) => this.#shared.counted(use)
+    this.#ledger = new Ledger({ observer, epochMs: Date.now, counted, openStore })
     const clocks = { nowMs, epochMs: Date.now }
-    this.#identities = new IdentityLimits(config.limits, clocks, this.#shared.others, this.#ledger)
+    this.#identities = new IdentityLimits(config.limits, clocks, this.#shared.others, this.#ledger, places)
     this.#outbounds = new Outbounds({
       lab,
       egress: this.#egress,
@@ -113,6 +125,7 @@ export class Gateway {
       identities: this.#identities,
       newReference,
       afterRush: this.#afterRush,
+      places,
     })
     this.#inbounds = new Inbounds({
       modeOf: inboundMode,
@@ -126,7 +139,7 @@ export class Gateway {
   static async start(options: GatewayOptions): Promise<Gateway> {
     const gateway = new Gateway(options)
     try {
-      await gateway.#adopt(options.config)
+      await (await gateway.prepare(options.config)).commit()
       options.observer.stateChanged('serving')
       return gateway
     } catch (thrown) {
@@ -169,7 +182,7 @@ export class Gateway {
   reload(config: Config): Promise<void> {
     const reloaded = this.#reloading.then(async () => {
       try {
-        await this.#adopt(config)
+        await (await this.prepare(config)).commit()
         this.#observer.reloaded('ok')
       } catch (thrown) {
         const error = toGatewayError(thrown, 'self', 'config-invalid')
@@ -220,8 +233,8 @@ export class Gateway {
     this.#observer.stateChanged(state)
   }
 
-  /** First all that can fail, then what cannot. */
-  async #adopt(config: Config): Promise<void> {
+  /** All of `reload` that can fail, for whoever has others to ask before it is put in force. Not while another is under way. */
+  async prepare(config: Config): Promise<PreparedReload> {
     const policies = parseEgressRules(config.egress)
     const looks = lookAtAll(filesOf(config))
     const users = UsersFiles.read(usersFilesOf(config))
@@ -236,6 +249,13 @@ export class Gateway {
       for (const part of prepared) part.abandon()
       throw thrown
     }
+    return {
+      commit: () => this.#commit(config, { policies, looks, users, prepared }),
+      abandon: () => prepared.forEach((part) => part.abandon()),
+    }
+  }
+
+  async #commit(config: Config, { policies, looks, users, prepared }: Read): Promise<void> {
     this.#names = this.#newNames(config)
     this.#requests.config = config
     this.#egress.policies = policies
@@ -256,12 +276,14 @@ export class Gateway {
   }
 
   #inboundHost(inbound: InboundConfig, limits: Config['limits']): InboundHost {
+    const { among } = this.#options
     return {
       context: this.#context(inbound, limits),
-      entered: (mode) => this.#entered(mode),
-      enteredFrom: (source) => this.#admission.enterFrom(source),
+      entered: (mode, source) => this.#entered(mode, source),
+      enteredFrom: (source) => this.#places.enterFrom(source),
+      leftSource: (source) => this.#places.leaveFrom(source),
       left: (mode, source) => {
-        this.#admission.leave(source)
+        this.#places.leave(source)
         this.#afterRush.left()
         this.#observer.connectionClosed(mode)
       },
@@ -269,6 +291,7 @@ export class Gateway {
       sessionOpened: (identity) => this.#observer.sessionOpened(identity),
       sessionLeft: (identity) => this.#identities.leaveSession(identity),
       sessionClosed: (code) => this.#observer.sessionClosed(code),
+      ticketKeys: (config) => among && ticketKeys(among.ticketSecret, config),
       newSessionId: () => randomBytes(16).toString('hex'),
       onKeylog: this.#options.lab?.onServerKeylog,
       tlsVersion: this.#options.lab?.tunnelInTls12 === true ? 'TLSv1.2' : undefined,
@@ -325,8 +348,13 @@ export class Gateway {
     }
   }
 
-  #entered(mode: Mode): ErrorCode | undefined {
-    const full = this.#admission.enter()
+  #entered(mode: Mode, source: string | undefined): Soon<ErrorCode | undefined> {
+    const full = this.#places.enter(source)
+    if (full instanceof Promise) return full.then((code) => this.#told(mode, code))
+    return this.#told(mode, full)
+  }
+
+  #told(mode: Mode, full: ErrorCode | undefined): ErrorCode | undefined {
     if (full !== undefined) return full
     this.#afterRush.entered()
     this.#requests.inFlight.arrived()
@@ -363,27 +391,4 @@ export class Gateway {
     if (error !== undefined) this.#options.onFilesRefused?.(error)
     this.#ends.look()
   }
-}
-
-function newReference(): string {
-  // 48 bits, of a kind whose random numbers Node takes in advance, many at once.
-  const uuid = randomUUID()
-  return uuid.slice(0, 8) + uuid.slice(9, 13)
-}
-
-function inboundMode(inbound: InboundConfig, { outbounds }: Config): Mode {
-  return modeOf(inbound, outbounds[inbound.outbound]?.type === 'tunnel')
-}
-
-/** All that is watched. */
-function filesOf(config: Config): string[] {
-  const inbounds = config.inbounds.flatMap(({ tls }) =>
-    tls === undefined ? [] : [tls.certificate, tls.key, tls.clientAuthority, tls.revocationList],
-  )
-  const outbounds = Object.values(config.outbounds).flatMap(filesOfOutbound)
-  return [...usersFilesOf(config), ...inbounds, ...outbounds].flatMap((file) => file ?? [])
-}
-
-function usersFilesOf({ inbounds }: Config): string[] {
-  return inbounds.flatMap((inbound) => inbound.auth?.users ?? [])
 }

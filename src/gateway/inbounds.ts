@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { parseListenAddress } from '../config/address.ts'
 import type { Config, InboundConfig } from '../config/schema.ts'
 import { INBOUND_LIMITS } from '../inbound/context.ts'
-import { Inbound, type InboundHost } from '../inbound/inbound.ts'
+import { Inbound, modeOf, type InboundHost } from '../inbound/inbound.ts'
 import type { ClientTrust } from '../pki/judge.ts'
 import type { Mode } from '../protocol/request.ts'
 import type { ServerCredentials } from '../transport/tls-server.ts'
@@ -30,6 +30,12 @@ export interface InboundsOptions {
 export interface Prepared {
   commit(): void
   /** Closes what was opened for it. */
+  abandon(): void
+}
+
+/** Another config that may be put in force, or not. */
+export interface PreparedReload {
+  commit(): Promise<void>
   abandon(): void
 }
 
@@ -220,4 +226,8 @@ function watchedOf(inbound: Inbound, latest: InboundsOptions['latest']): Watched
     close,
   }
   return [certificate, authority]
+}
+
+export function inboundMode(inbound: InboundConfig, { outbounds }: Config): Mode {
+  return modeOf(inbound, outbounds[inbound.outbound]?.type === 'tunnel')
 }

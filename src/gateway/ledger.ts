@@ -14,7 +14,7 @@ export interface LedgerOptions {
   readonly epochMs: () => number
   /** Told of what was counted, once, as it is handed over. */
   readonly counted?: (use: UseOfDay) => void
-  readonly openStore?: (file: string) => UsageStore
+  readonly openStore?: ((file: string) => UsageStore) | undefined
 }
 
 const DAY_MS = 86_400_000
@@ -93,6 +93,13 @@ export class Ledger {
     const waiting = this.#waiting.get(`${today} ${keyOf(identity)}`)
     const account = today === this.#day ? this.#accounts.get(keyOf(identity)) : undefined
     return bytesIn(waiting) + bytesIn(account) + this.#written(identity, today)
+  }
+
+  /** What others have counted, to be written at once. */
+  take(uses: readonly UseOfDay[]): void {
+    if (this.#store === undefined) return
+    for (const use of uses) this.#wait(`${use.day} ${keyOf(use.identity)}`, use)
+    this.write()
   }
 
   /** Errors: `file-unusable`, `usage-store-invalid`. */

@@ -10,6 +10,7 @@ import { TokenBucket } from '../policy/token-bucket.ts'
 import type { Identity } from '../protocol/request.ts'
 import { keyOf, type Account } from './ledger.ts'
 import type { Direction } from './observer.ts'
+import type { ByteCounter, ByteShare, ByteUse, Places, Soon } from './places.ts'
 
 export interface LimitClocks {
   /** Goes forward, from anywhere. */
@@ -40,24 +41,28 @@ const NO_BOOKS: Books = { enter: () => undefined, leave: () => {}, usedToday: ()
 /** Identities of which bytes are counted. Each has proved who it is, so nobody can fill this. */
 const METERED_MAX = 100_000
 
-export class IdentityLimits {
+export class IdentityLimits implements ByteCounter {
   limits: Limits
   readonly books: Books
   #clocks: LimitClocks
   #others: Others
   #quotas: ReadonlyMap<string, number>
+  #places: Places | undefined
   #requests = new Counts()
   #sessions = new Counts()
   #meters = new RecentTable<ByteMeter>(METERED_MAX)
   /** Those that a change of their users file may end. */
   #ofUsers = new Set<Stay>()
 
-  constructor(limits: Limits, clocks: LimitClocks, others = NO_OTHERS, books = NO_BOOKS) {
+  /** `places`: where other workers count too. */
+  constructor(limits: Limits, clocks: LimitClocks, others = NO_OTHERS, books = NO_BOOKS, places?: Places) {
     this.limits = limits
     this.books = books
     this.#quotas = quotasOf(limits)
     this.#clocks = clocks
     this.#others = others
+    this.#places = places
+    places?.countedBy(this)
   }
 
   /** What moved here today, of each identity under a quota of which others do not know all. */
@@ -79,6 +84,18 @@ export class IdentityLimits {
   /** Others may have forgotten what they were told. */
   tellAgain(): void {
     for (const { today } of this.#meters.values()) today.tellAgain()
+  }
+
+  fresh(): ByteUse[] {
+    const nowMs = this.#clocks.epochMs()
+    return [...this.#meters.entries()].flatMap(([key, meter]) => {
+      const moved = meter.takeMoved()
+      return moved === 0 ? [] : [{ key, ...meter.today.here(nowMs), moved }]
+    })
+  }
+
+  learn(share: ByteShare): void {
+    this.#meters.peek(share.key)?.learn(share)
   }
 
   /** Other limits from the next request on; bytes that are counted already go on under them at once. */
@@ -106,7 +123,7 @@ export class IdentityLimits {
     }
   }
 
-  /** For a stay that has entered. */
+  /** For a stay that enters. */
   watch(stay: Stay): void {
     if (stay.user !== undefined) this.#ofUsers.add(stay)
   }
@@ -116,15 +133,18 @@ export class IdentityLimits {
   }
 
   /** Takes a place among the tunnel sessions of an identity, or says why there is none. */
-  enterSession(identity: Identity | undefined): ErrorCode | undefined {
+  enterSession(identity: Identity | undefined): Soon<ErrorCode | undefined> {
     if (identity === undefined) return undefined
-    return this.#sessions.enter(keyOf(identity), this.limits.sessionsPerIdentity)
-      ? undefined
-      : 'too-many-for-identity'
+    const key = keyOf(identity)
+    const answer = (ok: boolean): ErrorCode | undefined => (ok ? undefined : 'too-many-for-identity')
+    if (this.#places !== undefined) return this.#places.enterSession(key).then(answer)
+    return answer(this.#sessions.enter(key, this.limits.sessionsPerIdentity))
   }
 
   leaveSession(identity: Identity | undefined): void {
-    if (identity !== undefined) this.#sessions.leave(keyOf(identity))
+    if (identity === undefined) return
+    if (this.#places === undefined) this.#sessions.leave(keyOf(identity))
+    else this.#places.leaveSession(keyOf(identity))
   }
 
   /** For a stay. Errors: `too-many-for-identity`, `quota-exceeded`, `state-unavailable`. */
@@ -149,9 +169,29 @@ export class IdentityLimits {
     return meter
   }
 
+  /** For a stay that has its place here: one among all workers besides. Undefined where there are no others. */
+  enterAmongAll(identity: Identity, meter: ByteMeter | undefined): Promise<void> | undefined {
+    const key = keyOf(identity)
+    return this.#places?.enterIdentity(key).then((share) => {
+      if (share === undefined) {
+        this.#leaveHere(key)
+        throw new GatewayError('too-many-for-identity', { side: 'client' })
+      }
+      meter?.learn(share)
+      if (meter?.isUsedUp !== true) return
+      this.leave(identity)
+      throw new GatewayError('quota-exceeded', { side: 'client' })
+    })
+  }
+
   /** For a stay. */
   leave(identity: Identity): void {
     const key = keyOf(identity)
+    this.#places?.leaveIdentity(key)
+    this.#leaveHere(key)
+  }
+
+  #leaveHere(key: string): void {
     this.#requests.leave(key)
     if (this.#requests.of(key) === 0 && this.#meters.peek(key)?.isIdle === true) this.#meters.delete(key)
   }
@@ -172,12 +212,16 @@ interface UserOfFile {
 /** One request's or association's part in the limits of its identity. */
 export class Stay {
   readonly user: UserOfFile | undefined
+  /** Settled once it has its place among all workers too; undefined where `enter` was enough. Errors: as there. */
+  place: Promise<void> | undefined
   #owner: IdentityLimits
   #identity: Identity | undefined
   #entered = false
   #account: Account | undefined
   #meter: ByteMeter | undefined
   #over: AbortController | undefined
+  /** Perhaps while it was still waiting for its place. */
+  #ended: ErrorCode | undefined
   #lifetime: NodeJS.Timeout | undefined
 
   constructor(owner: IdentityLimits, identity: Identity | undefined, user: UserOfFile | undefined) {
@@ -188,14 +232,21 @@ export class Stay {
 
   /** Takes its place. Errors: `too-many-for-identity`, `quota-exceeded`, `state-unavailable`. */
   enter(): void {
-    const { lifetimeMs } = this.#owner.limits
-    if (this.#identity !== undefined) {
-      this.#meter = this.#owner.enter(this.#identity)
-      this.#account = this.#owner.books.enter(this.#identity)
-      this.#entered = true
-    }
-    if (this.#meter === undefined && lifetimeMs === 0 && this.user === undefined) return
     this.#owner.watch(this)
+    if (this.#identity === undefined) return this.#begin(undefined)
+    const meter = this.#owner.enter(this.#identity)
+    const among = this.#owner.enterAmongAll(this.#identity, meter)
+    if (among === undefined) this.#begin(meter)
+    else this.place = among.then(() => this.#begin(meter))
+  }
+
+  #begin(meter: ByteMeter | undefined): void {
+    const { lifetimeMs } = this.#owner.limits
+    this.#meter = meter
+    this.#entered = this.#identity !== undefined
+    if (this.#identity !== undefined) this.#account = this.#owner.books.enter(this.#identity)
+    if (this.#ended !== undefined) throw new GatewayError(this.#ended, { side: 'client' })
+    if (this.#meter === undefined && lifetimeMs === 0 && this.user === undefined) return
     this.#over = new AbortController()
     this.#meter?.stays.add(this)
     if (lifetimeMs > 0) this.#lifetime = setTimeout(() => this.end('lifetime-exceeded'), lifetimeMs).unref()
@@ -225,6 +276,7 @@ export class Stay {
   }
 
   end(code: ErrorCode): void {
+    this.#ended = code
     this.#over?.abort(new GatewayError(code, { side: 'client' }))
   }
 
@@ -250,6 +302,10 @@ class ByteMeter {
   #down: TokenBucket | undefined
   #perSecond = 0
   #perDay = 0
+  /** Of the bytes a second, where other workers have a part of them. */
+  #share = 1
+  /** Since `takeMoved`. */
+  #moved = 0
 
   /** `before`: what was used today and is not counted here. */
   constructor(clocks: LimitClocks, before: () => number) {
@@ -267,9 +323,25 @@ class ByteMeter {
     if (bytesPerSecondPerIdentity === this.#perSecond) return
     this.#perSecond = bytesPerSecondPerIdentity
     const bucket = (): TokenBucket | undefined =>
-      this.#perSecond > 0 ? new TokenBucket(this.#perSecond, this.#clocks.nowMs()) : undefined
+      this.#perSecond > 0 ? new TokenBucket(this.#perSecond * this.#share, this.#clocks.nowMs()) : undefined
     this.#up = bucket()
     this.#down = bucket()
+  }
+
+  takeMoved(): number {
+    const moved = this.#moved
+    this.#moved = 0
+    return moved
+  }
+
+  learn({ day, elsewhere, share }: ByteShare): void {
+    this.today.learn(day, elsewhere)
+    if (share !== this.#share) {
+      this.#share = share
+      const nowMs = this.#clocks.nowMs()
+      for (const bucket of [this.#up, this.#down]) bucket?.retune(this.#perSecond * share, nowMs)
+    }
+    this.endUsedUp()
   }
 
   get isUsedUp(): boolean {
@@ -288,6 +360,7 @@ class ByteMeter {
   }
 
   spend(direction: Direction, bytes: number): number {
+    this.#moved += bytes
     if (this.#perDay > 0 && this.today.add(bytes, this.#clocks.epochMs()) > this.#perDay) this.#endAll()
     return this.#bucket(direction)?.spend(bytes, this.#clocks.nowMs()) ?? 0
   }

@@ -17,6 +17,7 @@ import { InFlight } from './in-flight.ts'
 import type { IdentityLimits } from './limits.ts'
 import type { Observer } from './observer.ts'
 import type { Outbounds } from './outbounds.ts'
+import type { Places } from './places.ts'
 
 export interface RequestsOptions {
   readonly config: Config
@@ -26,6 +27,7 @@ export interface RequestsOptions {
   readonly identities: IdentityLimits
   readonly newReference: () => string
   readonly afterRush: AfterRush
+  readonly places: Places | undefined
 }
 
 export class Requests {
@@ -36,11 +38,12 @@ export class Requests {
   readonly inFlight = new InFlight()
   #options: RequestsOptions
   #sweep = new IdleSweep()
-  #associations = new Associations()
+  #associations: Associations
 
   constructor(options: RequestsOptions) {
     this.#options = options
     this.config = options.config
+    this.#associations = new Associations(options.places)
   }
 
   async serve(request: ProxyRequest, inbound: InboundConfig): Promise<void> {
@@ -52,6 +55,7 @@ export class Requests {
       authorize: () => {
         this.#authorize(request, outbound)
         host.stay.enter()
+        return host.stay.place
       },
     }
     this.#options.afterRush.entered()
@@ -74,6 +78,7 @@ export class Requests {
       authorize: () => {
         this.#refuseAtTheEnd()
         host.stay.enter()
+        return host.stay.place
       },
       judge: (destination, address) => {
         const asked = { mode, identity, destination }

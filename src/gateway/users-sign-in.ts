@@ -23,7 +23,7 @@ const SHARED_STEPS: DelaySteps = {
   mostMs: LONGEST_WAIT_MS,
 }
 
-/** What failed at other replicas. */
+/** What failed at other replicas, or in other workers. */
 export type SharedDelays = Pick<SharedSignIns, 'reserve' | 'failed' | 'succeeded'>
 
 export interface SignInClock {
@@ -116,5 +116,16 @@ export class SignIns {
     this.#ofSource.reserve(source, nowMs + waitMs)
     this.#ofPair.reserve(pair, nowMs + waitMs)
     return waitMs
+  }
+}
+
+/** Several counts of one thing, each in its own place: the longest wait holds. */
+export function joinDelays(...counts: ReadonlyArray<SharedDelays | undefined>): SharedDelays | undefined {
+  const all = counts.filter((count) => count !== undefined)
+  if (all.length < 2) return all[0]
+  return {
+    reserve: async (...args) => Math.max(...(await Promise.all(all.map((count) => count.reserve(...args))))),
+    failed: async (...args) => void (await Promise.all(all.map((count) => count.failed(...args)))),
+    succeeded: async (...args) => void (await Promise.all(all.map((count) => count.succeeded(...args)))),
   }
 }

@@ -26,20 +26,28 @@ import { TurnAway } from './turn-away.ts'
 
 export interface InboundHost extends TunnelInboundEvents {
   readonly context: InboundContext
-  /** Takes a place among all connections, or says why there is none. It is given back by `left`. */
-  entered(mode: Mode): ErrorCode | undefined
-  /** Takes a place among those of one source besides. */
-  enteredFrom(source: string): ErrorCode | undefined
+  /**
+   * Takes a place among all connections and, where it is known already, among those of a source; or says why there is none.
+   * Both are given back by `left`.
+   */
+  entered(mode: Mode, source: string | undefined): ErrorCode | undefined | Promise<ErrorCode | undefined>
+  /** Takes a place among those of one source, for who has one among all. */
+  enteredFrom(source: string): ErrorCode | undefined | Promise<ErrorCode | undefined>
+  /** Gives back a place among those of a source alone. */
+  leftSource(source: string): void
   /** `source` only where a place was taken for it. */
   left(mode: Mode, source: string | undefined): void
+  /** Of all processes that listen at the same address; undefined where it is one. */
+  ticketKeys(config: InboundConfig): Buffer | undefined
   /** The lab's: key log lines, and a tunnel without TLS to show what then is seen. `serve` sets neither. */
   readonly onKeylog?: ((line: Buffer) => void) | undefined
   /** The lab's: an older version, to show what it shows. */
   readonly tlsVersion?: 'TLSv1.2' | undefined
 }
 
-/** A connection's place in the count of its source, once it has one. */
+/** A connection's place among all, and in the count of its source, once it has one. */
 interface Place {
+  taken: boolean
   source: string | undefined
   readonly acceptedMs: number
 }
@@ -105,6 +113,7 @@ export class Inbound {
         alpn: config.type === 'http' ? ['h2', 'http/1.1'] : ['http/1.1'],
         certificateOptional: config.tls?.clientCertificate === 'optional',
         sessionTickets: config.tls?.sessionTickets !== false,
+        ticketKeys: host.ticketKeys(config),
         newReference: () => host.context.newReference(),
         refused: (code, reference) => host.context.refused(mode, code, reference),
         secured: (socket, peer) => this.#serve(socket, peer),
@@ -214,28 +223,54 @@ export class Inbound {
     const address = socket.remoteAddress ?? ''
     const isBalancer = inCidrs(address, this.#balancers)
     if (!isBalancer && this.#isDenied(address)) return this.#deny(socket)
-    const full = this.#host.entered(this.#mode)
-    if (full !== undefined) return this.#refuse(socket, full)
-    const place: Place = { source: undefined, acceptedMs: performance.now() }
+    const source = isBalancer ? undefined : address
+    const place: Place = { taken: false, source, acceptedMs: performance.now() }
     this.#sockets.add(socket)
     socket.on('close', () => {
-      this.#sockets.delete(socket)
-      this.#host.left(this.#mode, place.source)
-      if (this.#sockets.size === 0) this.#retired?.()
+      if (place.taken) this.#host.left(this.#mode, place.source)
+      this.#forget(socket)
     })
-    if (!isBalancer) return this.#admit(socket, address, place)
+    const full = this.#host.entered(this.#mode, place.source)
+    if (full instanceof Promise) void full.then((code) => this.#enter(socket, address, place, code))
+    else this.#enter(socket, address, place, full)
+  }
+
+  #enter(socket: Socket, address: string, place: Place, full: ErrorCode | undefined): void {
+    if (full !== undefined) {
+      this.#forget(socket)
+      return this.#refuse(socket, full)
+    }
+    // It may have left while somebody was asked.
+    if (socket.closed) return this.#host.left(this.#mode, place.source)
+    place.taken = true
+    if (socket.destroyed) return
+    if (place.source !== undefined) return this.#admit(socket, address, place)
     readProxyHeader(socket, this.#host.context.limits.handshakeMs, {
       read: (source = address) =>
-        this.#isDenied(source) ? this.#deny(socket) : this.#admit(socket, source, place),
+        this.#isDenied(source) ? this.#deny(socket) : this.#enterFrom(socket, source, place),
       failed: (error) => this.#refuse(socket, error.code),
     })
   }
 
+  #forget(socket: Socket): void {
+    if (this.#sockets.delete(socket) && this.#sockets.size === 0) this.#retired?.()
+  }
+
+  /** A balancer has said who connects. */
+  #enterFrom(socket: Socket, source: string, place: Place): void {
+    const enter = (full: ErrorCode | undefined): void => {
+      if (full !== undefined) return this.#refuse(socket, full)
+      if (socket.closed) return this.#host.leftSource(source)
+      place.source = source
+      this.#admit(socket, source, place)
+    }
+    const full = this.#host.enteredFrom(source)
+    if (full instanceof Promise) void full.then(enter)
+    else enter(full)
+  }
+
   /** From here on it is known who connects, through a balancer or not. */
   #admit(socket: Socket, source: string, place: Place): void {
-    const full = this.#host.enteredFrom(source)
-    if (full !== undefined) return this.#refuse(socket, full)
-    place.source = source
     setSource(socket, source, place.acceptedMs)
     if (this.#tls !== undefined) this.#tls.accept(socket)
     else this.#serve(socket, undefined)

@@ -33,7 +33,7 @@ const GIVEN_UP_AT_ONCE = 1_000
 
 export interface TunnelInboundEvents {
   /** Takes a place among the sessions of an identity, or says why there is none. */
-  sessionEntered(identity: Identity | undefined): ErrorCode | undefined
+  sessionEntered(identity: Identity | undefined): ErrorCode | undefined | Promise<ErrorCode | undefined>
   /** Gives it back. */
   sessionLeft(identity: Identity | undefined): void
   sessionOpened(identity: Identity | undefined): void
@@ -150,7 +150,24 @@ export class TunnelInbound {
     const peer = this.#peers.get(socket)
     const identity: Identity | undefined = peer && { kind: 'certificate', name: peer.identity }
     const full = this.#events.sessionEntered(identity)
-    if (full !== undefined) return this.#refuseUpgrade(socket, full)
+    const enter = (code: ErrorCode | undefined): void => {
+      if (code !== undefined) return this.#refuseUpgrade(socket, code)
+      if (this.#stage === 'draining') {
+        this.#events.sessionLeft(identity)
+        return this.#refuseUpgrade(socket, 'shutting-down')
+      }
+      this.#open({ request, socket, head }, peer, identity)
+    }
+    if (full instanceof Promise) void full.then(enter)
+    else enter(full)
+  }
+
+  /** For who has a place among the sessions of its identity. */
+  #open(
+    { request, socket, head }: { request: IncomingMessage; socket: Duplex; head: Buffer },
+    peer: ClientIdentity | undefined,
+    identity: Identity | undefined,
+  ): void {
     let opened = false
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       opened = true

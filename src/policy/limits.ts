@@ -113,6 +113,17 @@ export class DailyUse {
     this.#elsewhere = Math.max(this.#elsewhere, used)
   }
 
+  /** What was used elsewhere, as somebody has it who need not be told of what was used here. */
+  learn(day: number, elsewhere: number): void {
+    if (day === this.#day) this.#elsewhere = Math.max(this.#elsewhere, elsewhere)
+  }
+
+  /** What was used here. */
+  here(epochMs: number): { readonly day: number; readonly used: number } {
+    this.add(0, epochMs)
+    return { day: this.#day, used: this.#used }
+  }
+
   /** Others may have forgotten it. */
   tellAgain(): void {
     this.#told = undefined

@@ -15,6 +15,14 @@ export class TokenBucket {
     this.#atMs = nowMs
   }
 
+  /** Another rate from `nowMs` on; a debt stays one. */
+  retune(perSecond: number, nowMs: number): void {
+    this.#refill(nowMs)
+    this.#perMs = perSecond / 1000
+    this.#burst = Math.max(1, perSecond)
+    this.#tokens = Math.min(this.#tokens, this.#burst)
+  }
+
   /** Takes one, or gives false and takes nothing. */
   take(nowMs: number): boolean {
     this.#refill(nowMs)

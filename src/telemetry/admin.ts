@@ -16,7 +16,7 @@ export interface AdminOptions {
   readonly config: AdminConfig
   /** The bearer token that must be shown, if any. */
   readonly token: string | undefined
-  readonly registry: Registry
+  readonly registry: Pick<Registry, 'metrics' | 'contentType'>
   /** True while requests are taken. */
   readonly ready: () => boolean
 }
@@ -29,6 +29,8 @@ interface Door {
 
 /** A reload that may be put in force, or not. */
 export interface PreparedAdmin {
+  /** Where it listens once it is in force. */
+  readonly address: BoundAddress
   commit(): void
   abandon(): void
 }
@@ -65,6 +67,7 @@ export class Admin {
   async prepare(config: AdminConfig, token: string | undefined): Promise<PreparedAdmin> {
     const moved = config.listen === this.#listen ? undefined : await listen(config.listen)
     return {
+      address: (moved ?? this.#listener).address,
       commit: () => {
         this.#door = doorOf(config, token)
         if (moved === undefined) return

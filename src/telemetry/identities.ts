@@ -15,8 +15,12 @@ export class Identities {
   #today = new Set<string>()
   #seen = 0
 
-  constructor(nowMs: () => number = Date.now) {
+  #told: ((identity: Identity) => void) | undefined
+
+  /** `told` of each, where somebody else counts those of several processes. */
+  constructor(nowMs: () => number = Date.now, told?: (identity: Identity) => void) {
     this.#nowMs = nowMs
+    this.#told = told
   }
 
   saw(identity: Identity | undefined): void {
@@ -30,6 +34,7 @@ export class Identities {
     if (this.#today.has(key) || this.#today.size >= REMEMBERED_MAX) return
     this.#today.add(key)
     this.#seen += 1
+    this.#told?.(identity)
   }
 
   /** Since the start of the process, rounded down. */

@@ -14,12 +14,14 @@ const PSEUDONYM_CHARS = 10
 
 export class Log {
   #pino: Logger
-  #key = randomBytes(32)
   /** What was said last of each part of what replicas share, since all of it was well. */
   #sharedSaid = new Map<StatePart, ErrorCode>()
   #usageOutcome: ErrorCode | 'ok' | undefined
+  #key: Buffer
 
-  constructor(level: LogLevel, destination: DestinationStream) {
+  /** `key`: what pseudonyms are made with; several processes that have the same write the same. */
+  constructor(level: LogLevel, destination: DestinationStream, key: Buffer = randomBytes(32)) {
+    this.#key = key
     this.#pino = pino(
       {
         level,

@@ -4,7 +4,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Direction, GatewayState, Observer, Readable, Refusal, StreamEnd } from '../gateway/observer.ts'
 import { exposedBy, type StreamFacts } from '../policy/exposure.ts'
-import { MODES, type Mode } from '../protocol/request.ts'
+import { MODES, type Identity, type Mode } from '../protocol/request.ts'
 import { Identities } from './identities.ts'
 import { inSteps, OpenCounts } from './open-counts.ts'
 import { countDescriptors } from './open-descriptors.ts'
@@ -29,6 +29,8 @@ export interface MetricsSources {
   readonly ofProcess?: boolean
   /** Milliseconds since 1970. */
   readonly nowMs?: () => number
+  /** Told of who comes for the first time on a day, where somebody else counts them. */
+  readonly seen?: (identity: Identity) => void
   /** Log lines that could not be written. */
   readonly linesLost?: () => number
 }
@@ -144,7 +146,7 @@ export class Metrics {
 
   constructor(
     version: string,
-    { ofProcess = true, nowMs = Date.now, linesLost = () => 0 }: MetricsSources = {},
+    { ofProcess = true, nowMs = Date.now, linesLost = () => 0, seen }: MetricsSources = {},
   ) {
     const { registry } = this
     if (ofProcess) {
@@ -152,7 +154,7 @@ export class Metrics {
       for (const name of LEFT_OUT) registry.removeSingleMetric(name)
       countDescriptors(registry)
     }
-    this.#identities = new Identities(nowMs)
+    this.#identities = new Identities(nowMs, seen)
     const relayed: Counter<'mode' | 'direction' | 'readable'> = new Counter({
       name: 'sightline_relayed_bytes_total',
       help: 'bytes relayed, by whether the gateway operator could read them',
@@ -177,6 +179,27 @@ export class Metrics {
     this.#reloadSuccessful.set(1)
     this.#reloadTime.set(nowMs() / 1000)
     this.#nowMs = nowMs
+  }
+
+  /** Of several processes: how many serve, and how often one had to be started again. */
+  workers(up: () => number): { lost(): void } {
+    const gauge: Gauge = new Gauge({
+      name: 'sightline_workers',
+      help: 'worker processes that serve',
+      registers: [this.registry],
+      collect: () => gauge.set(up()),
+    })
+    const restarts = this.#counter(
+      'worker_restarts_total',
+      'worker processes that ended without being told to, and were started again',
+      [],
+    )
+    return { lost: () => restarts.inc() }
+  }
+
+  /** Somebody came to another process. */
+  saw(identity: Identity): void {
+    this.#identities.saw(identity)
   }
 
   /** How much is open is shown in multiples of this. */

@@ -28,6 +28,8 @@ export interface TlsServerOptions {
   readonly certificateOptional: boolean
   /** Clients may resume a TLS session: they save a handshake, and are judged like all others. */
   readonly sessionTickets: boolean
+  /** 48 bytes: several processes that have the same take each other's tickets. Left out, each makes its own. */
+  readonly ticketKeys?: Buffer | undefined
   readonly secured: (socket: TLSSocket, peer: ClientIdentity | undefined) => void
   /** A handshake failed or a certificate was refused. The socket is taken care of. */
   readonly refused: (code: ErrorCode, reference: string) => void
@@ -176,12 +178,17 @@ export function checkCredentials(credentials: ServerCredentials): void {
 
 function contextOptions(
   credentials: ServerCredentials,
-  { sessionTickets = true, version }: Partial<Pick<TlsServerOptions, 'sessionTickets' | 'version'>> = {},
-): tls.SecureContextOptions {
+  {
+    sessionTickets = true,
+    ticketKeys,
+    version,
+  }: Partial<Pick<TlsServerOptions, 'sessionTickets' | 'ticketKeys' | 'version'>> = {},
+): tls.SecureContextOptions & Pick<tls.TlsOptions, 'ticketKeys'> {
   try {
-    const options: tls.SecureContextOptions = {
+    const options: ReturnType<typeof contextOptions> = {
       // Without tickets TLS 1.3 would keep sessions here, and Node keeps none: nothing can be resumed.
       ...(!sessionTickets && { secureOptions: constants.SSL_OP_NO_TICKET }),
+      ...(ticketKeys && { ticketKeys }),
       cert: credentials.certificate,
       key: credentials.key,
       ca: credentials.clientAuthority,
