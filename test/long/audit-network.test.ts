@@ -24,7 +24,8 @@ import { Capture } from './namespaces.ts'
 
 const IMPOSSIBLE =
   isMissing('ip', 'nft', 'tcpdump', 'tshark', 'dnsmasq', 'squid', 'danted') || process.getuid?.() !== 0
-const SCHEMES = ['http', 'https'] as const
+/** A run of datagrams is there where the proxy carried them. */
+const SCHEMES = ['http', 'https', 'udp'] as const
 type Scheme = (typeof SCHEMES)[number]
 type Needle = string | Buffer
 
@@ -98,10 +99,15 @@ describe.skipIf(IMPOSSIBLE)(
         canaries: makeCanaries(seed),
         program: makeCanaries(`the program of ${seed}`).userAgent,
         ...recorded,
-        accessOf: await visits(files.access, ''),
+        accessOf: {
+          ...(await visits(files.access, '')),
+          // All but the mark that ends the capture.
+          udp: await packetsOf(files.access, 'udp && udp.port != 9'),
+        },
         exitOf: {
           http: (await visits(files.exit, 'tcp.port == 9002')).http,
           https: (await visits(files.exit, 'tcp.port == 9003')).http,
+          udp: await packetsOf(files.exit, 'udp.port == 9004'),
         },
       }
     }
@@ -123,6 +129,9 @@ describe.skipIf(IMPOSSIBLE)(
       expect(result.stands).toBe(true)
       const wrong = [...accessMistakes(audited), ...exitMistakes(audited)]
       expect(wrong).toEqual([])
+      expect(result.runs.map(({ scheme }) => scheme)).toEqual(
+        name.startsWith('Dante') ? ['http', 'https', 'udp'] : ['http', 'https'],
+      )
 
       const isTold = url.startsWith('socks5:')
       const asker = isTold ? PLACES.clientResolver : PLACES.proxyResolver
@@ -147,6 +156,7 @@ describe.skipIf(IMPOSSIBLE)(
       const audited = await audit('tunnel', `socks5h://127.0.0.1:${client.port('client')}`)
       const { result, access, canaries } = audited
       expect(result.answer).toMatch(/^this is a SOCKS proxy on this machine: .* was not measured/)
+      expect(result.runs.map(({ scheme }) => scheme)).toEqual(SCHEMES)
       for (const scheme of SCHEMES)
         for (const information of INFORMATION)
           expect(value(result, scheme, 'access-network', information)).toBe('not-measured')
@@ -171,7 +181,7 @@ describe.skipIf(IMPOSSIBLE)(
     })
 
     /** The first two streams with bytes in them, in the order in which an audit makes them. */
-    async function visits(file: string, filter: string): Promise<Record<Scheme, Buffer>> {
+    async function visits(file: string, filter: string): Promise<Record<'http' | 'https', Buffer>> {
       const only = filter === '' ? 'tcp.len > 0' : `tcp.len > 0 && ${filter}`
       const listed = await succeed('tshark', ['-r', file, '-Y', only, '-T', 'fields', '-e', 'tcp.stream'])
       const [first, second] = [...new Set(listed.stdout.toString().trim().split('\n'))]
@@ -180,8 +190,11 @@ describe.skipIf(IMPOSSIBLE)(
 
     async function streamOf(file: string, stream: string | undefined): Promise<Buffer> {
       if (stream === undefined || stream === '') return Buffer.alloc(0)
-      const only = ['-Y', `tcp.stream == ${stream}`, '-F', 'pcap', '-w', '-']
-      return (await succeed('tshark', ['-r', file, ...only])).stdout
+      return packetsOf(file, `tcp.stream == ${stream}`)
+    }
+
+    async function packetsOf(file: string, filter: string): Promise<Buffer> {
+      return (await succeed('tshark', ['-r', file, '-Y', filter, '-F', 'pcap', '-w', '-'])).stdout
     }
   },
 )
@@ -203,7 +216,10 @@ function needlesOf(information: Information, canaries: Canaries): Needle[] {
     case 'url-and-headers':
       return [canaries.path, canaries.query, canaries.header, canaries.cookie, canaries.userAgent]
     case 'content':
-      return [canaries.requestBody, canaries.responseBody, basic(canaries.siteUser, canaries.sitePassword)]
+      return [
+        ...[canaries.requestBody, canaries.responseBody, canaries.datagram],
+        basic(canaries.siteUser, canaries.sitePassword),
+      ]
     case 'traffic-shape':
     case 'client-fingerprint':
       return []
@@ -220,6 +236,7 @@ function accessMistakes({ result, canaries, accessOf, program }: Audited): strin
   const wrong = SCHEMES.flatMap((scheme) =>
     INFORMATION.flatMap((information) => {
       const run = result.runs.find((one) => one.scheme === scheme)
+      if (run === undefined && scheme === 'udp') return []
       const cell = run && cellOf(run, 'access-network', information)
       if (cell === undefined) return [`${scheme} ${information}: no cell`]
       if (cell.value === 'not-measured') return []
@@ -248,10 +265,11 @@ function exitMistakes({ result, canaries, exitOf }: Audited): string[] {
   const wrong = SCHEMES.flatMap((scheme) =>
     INFORMATION.flatMap((information) => {
       if (information === 'traffic-shape' || information === 'client-fingerprint') return []
+      if (!result.runs.some((run) => run.scheme === scheme)) return []
       const found = isIn(exitOf[scheme], needlesOf(information, canaries))
       const judged = (observer: Observer): string => value(result, scheme, observer, information) ?? 'no cell'
       const [exit, destination] = [judged('exit-network'), judged('destination')]
-      const isOpen = scheme === 'http' || information === 'destination-name'
+      const isOpen = scheme !== 'https' || information === 'destination-name'
       const mistakes = [
         ...(exit === 'inferable' && !found ? [`exit-network says ${exit}`] : []),
         ...(destination === 'absent' && found ? [`destination says ${destination}`] : []),

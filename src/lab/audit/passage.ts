@@ -213,7 +213,9 @@ async function tryToReach({ host, port }: ProxyUrl): Promise<{ local: string; re
   socket.on('timeout', () => socket.destroy(new GatewayError('dial-timeout')))
   try {
     await opened(socket, 'connect')
-    return { local: socket.localAddress ?? '', remote: socket.remoteAddress ?? host }
+    const [local, remote] = [socket.localAddress ?? '', socket.remoteAddress ?? host]
+    // A socket for both families names an IPv4 address inside an IPv6 one.
+    return { local: local.replace(/^::ffff:/, ''), remote: remote.replace(/^::ffff:/, '') }
   } catch (thrown) {
     const { code } = toGatewayError(thrown, 'upstream', 'dial-failed')
     throw new GatewayError(code, {
