@@ -23,7 +23,7 @@ import {
 import { Capture } from './namespaces.ts'
 
 const IMPOSSIBLE =
-  isMissing('ip', 'nft', 'tcpdump', 'tshark', 'dnsmasq', 'squid', 'danted') || process.getuid?.() !== 0
+  isMissing('ip', 'nft', 'tcpdump', 'tshark', 'unbound', 'squid', 'danted') || process.getuid?.() !== 0
 /** A run of datagrams is there where the proxy carried them. */
 const SCHEMES = ['http', 'https', 'udp'] as const
 type Scheme = (typeof SCHEMES)[number]
@@ -42,7 +42,7 @@ interface Audited {
 }
 
 describe.skipIf(IMPOSSIBLE)(
-  'an audit over a network (needs root, ip, nft, tcpdump, tshark, dnsmasq, squid, danted)',
+  'an audit over a network (needs root, ip, nft, tcpdump, tshark, unbound, squid, danted)',
   () => {
     let internet: Internet
     let dir: TempDir

@@ -4,7 +4,9 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { run, succeed } from '../../support/programs.ts'
-import { Program } from '../namespaces.ts'
+import { tempDir, type TempDir } from '../../support/temp-dir.ts'
+import type { Program } from '../namespaces.ts'
+import { startResolver, startRoot } from './names.ts'
 
 export const PLACES = {
   client: '10.78.1.2',
@@ -12,6 +14,7 @@ export const PLACES = {
   router: '10.78.4.2',
   proxy: '10.78.2.2',
   probe: '10.78.3.2',
+  root: '10.78.8.1',
   clientResolver: '10.78.8.53',
   proxyResolver: '10.78.8.54',
 } as const
@@ -26,14 +29,16 @@ export type Host = (typeof HOSTS)[number]
 
 export class Internet implements AsyncDisposable {
   readonly #name: string
-  readonly #resolvers: Program[] = []
+  readonly #named: Program[] = []
+  readonly #directory: TempDir
 
-  private constructor() {
+  private constructor(directory: TempDir) {
+    this.#directory = directory
     this.#name = `sla${process.pid}`
   }
 
   static async make(): Promise<Internet> {
-    const internet = new Internet()
+    const internet = new Internet(await tempDir())
     try {
       await internet.#build()
       return internet
@@ -49,7 +54,8 @@ export class Internet implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const resolver of this.#resolvers) await resolver[Symbol.asyncDispose]()
+    for (const program of this.#named) await program[Symbol.asyncDispose]()
+    await this.#directory[Symbol.asyncDispose]()
     for (const host of HOSTS) {
       await run('ip', ['netns', 'del', this.#space(host)])
       await rm(this.#etc(host), { recursive: true, force: true })
@@ -87,10 +93,16 @@ export class Internet implements AsyncDisposable {
     await this.#link('probe', PLACES.probe, 'hub', '10.78.3.1')
     const nat = `table ip nat { chain out { type nat hook postrouting priority 100; oifname "up0" masquerade; }\n}\n`
     await succeed('ip', ['netns', 'exec', this.#space('router'), 'nft', '-f', '-'], { input: nat })
-    for (const resolver of Object.values(resolverOf)) {
-      await this.#ip('hub', `addr add ${resolver}/32 dev lo`)
-      await this.#startResolver(resolver)
+    for (const address of [PLACES.root, ...Object.values(resolverOf)])
+      await this.#ip('hub', `addr add ${address}/32 dev lo`)
+    const world = {
+      root: PLACES.root,
+      addresses: { [NAMES.probe]: PLACES.probe, [NAMES.proxy]: PLACES.proxy },
+      delegated: { [NAMES.zone]: NAMES.probe },
     }
+    this.#named.push(await startRoot(this.on('hub'), this.#directory, world))
+    for (const address of Object.values(resolverOf))
+      this.#named.push(await startResolver(this.on('hub'), this.#directory, address))
   }
 
   /** A link from `low`, whose way to all else it is, to `high`. */
@@ -101,17 +113,5 @@ export class Internet implements AsyncDisposable {
     await this.#ip(high, `link set to${low} up`)
     await this.#ip(low, 'link set up0 up')
     await this.#ip(low, `route add default via ${gateway}`)
-  }
-
-  /** It knows two hosts, and hands what is asked of the probe's zone on, from its own address. */
-  async #startResolver(address: string): Promise<void> {
-    const resolver = new Program(this.on('hub'), 'dnsmasq', [
-      ...['--keep-in-foreground', '--conf-file=/dev/null', '--no-resolv', '--no-hosts', '--bind-interfaces'],
-      ...['--user=root', '--pid-file=', '--log-facility=-', `--listen-address=${address}`],
-      ...['--except-interface=lo', `--server=/${NAMES.zone}/${PLACES.probe}@${address}`],
-      ...[`--host-record=${NAMES.probe},${PLACES.probe}`, `--host-record=${NAMES.proxy},${PLACES.proxy}`],
-    ])
-    this.#resolvers.push(resolver)
-    await resolver.err.line(/started/)
   }
 }
