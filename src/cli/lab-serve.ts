@@ -14,7 +14,7 @@ const HELP = `usage: sightline lab serve [--listen 127.0.0.1:9900] [--seed NAME]
   machine, who can read them; sightline up starts it too, with a gateway beside it
 
   --listen A    where; on loopback alone; port 0 takes any
-  --seed NAME   words and addresses that are a student's own, for the lessons; default random each time
+  --seed NAME   words that nobody types, and addresses, are a student's own; default random each time
   --json        one JSON object a line on standard output`
 
 const DEFAULT_LISTEN = '127.0.0.1:9900'

@@ -1,6 +1,8 @@
 // sightline lab serve: the console by itself, on loopback alone, until it is told to stop.
 import { describe, expect, it } from 'vitest'
+import { partiesOf } from '../../src/lab/parties.ts'
 import { EventReader } from '../support/console-events.ts'
+import { plantedClientAddress } from '../support/console-seed.ts'
 import { startSightline } from '../support/gateway-process.ts'
 import { type } from './terminal.ts'
 
@@ -19,6 +21,7 @@ describe('sightline lab serve', () => {
     expect(await page.text()).toContain('<title>Sightline: who can read what</title>')
     using reader = await EventReader.open(port)
     expect((await reader.event('welcome')).welcome.gateway).toBe(false)
+    expect(await plantedClientAddress(port)).toContain(partiesOf('maryam').client)
     served.kill('SIGTERM')
     expect(await served.exited).toBe(0)
     expect(served.err).toEqual([])

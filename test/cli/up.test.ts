@@ -3,8 +3,10 @@
 import net from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { upCommand } from '../../src/cli/up.ts'
+import { partiesOf } from '../../src/lab/parties.ts'
 import { EN } from '../../src/lab/console/page/texts/en.ts'
 import { UR } from '../../src/lab/console/page/texts/ur.ts'
+import { plantedClientAddress } from '../support/console-seed.ts'
 import { startSightline, sightline } from '../support/gateway-process.ts'
 import { openPage } from '../support/page.ts'
 import { isMissing, run } from '../support/programs.ts'
@@ -50,7 +52,7 @@ describe('sightline up', () => {
     async () => {
       await using directory = await tempDir()
       // A space: a line that is not quoted does not work as typed.
-      await using up = await startSightline(['up', '--dir', directory.file('my certs')])
+      await using up = await startSightline(['up', '--dir', directory.file('my certs'), '--seed', 'maryam'])
       const ready = await up.outLine(/^ready /)
       expect(ready.slice('ready '.length).split('  ')).toEqual(ADDRESSES)
       await up.outLine(/^stop with control-c$/)
@@ -76,6 +78,8 @@ describe('sightline up', () => {
       }
       const page = await run('curl', ['-s', 'http://127.0.0.1:9900/'])
       expect(page.stdout.toString()).toContain('Who can read what')
+
+      expect(await plantedClientAddress(up.port('console'))).toContain(partiesOf('maryam').client)
 
       const second = await sightline(['up', '--dir', directory.file('my certs')])
       expect(second).toMatchObject({ code: 1, signal: null })

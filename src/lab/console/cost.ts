@@ -3,6 +3,8 @@
 // figure is a median, and the machine's own load is in it (bench/ is for figures that count).
 import type { Duplex } from 'node:stream'
 import { GatewayError } from '../../errors.ts'
+import { INFORMATION, type Information } from '../../policy/exposure.ts'
+import { expectedValue } from '../truth-table.ts'
 import type { Choice, Cost } from './wire.ts'
 
 /** One way to the same site: opens a connection on which an HTTP/1.1 request can be sent. */
@@ -40,9 +42,25 @@ export async function measureCost(ways: readonly Way[], site: CostSite): Promise
       large.push(bytes / 1e6 / (tookMs / 1000))
     }
     const { mode, variant } = way
-    costs.push({ mode, variant, latencyMs: median(small), megabytesPerSecond: median(large) })
+    costs.push({
+      mode,
+      variant,
+      latencyMs: median(small),
+      megabytesPerSecond: median(large),
+      hides: hidesOf(way),
+    })
   }
   return costs
+}
+
+/** What stands in clear without a proxy and not with this way, and what is encrypted; as every measurement has to show it. */
+function hidesOf({ mode, variant }: Choice): Information[] {
+  const direct = { mode: 'direct', variant: null, scheme: 'http' } as const
+  return INFORMATION.filter((information) => {
+    const value = expectedValue({ mode, variant, scheme: 'http' }, 'access-network', information)?.value
+    if (value === 'sealed') return true
+    return value === 'absent' && expectedValue(direct, 'access-network', information)?.value === 'clear'
+  })
 }
 
 async function exchange(

@@ -1,6 +1,6 @@
 // What the console's page and its server say to each other. Types alone, so that both sides are built against the same
 // shapes. Rule: bytes travel as base64, times in milliseconds from the start of a replay.
-import type { Observer } from '../../policy/exposure.ts'
+import type { Information, Observer } from '../../policy/exposure.ts'
 import type { LabMode, LabRun, Scheme, Variant } from '../model.ts'
 
 export type Pane = 'left' | 'right'
@@ -68,6 +68,8 @@ export interface Cost extends Choice {
   readonly latencyMs: number
   /** Median, of 10^6 bytes. */
   readonly megabytesPerSecond: number
+  /** What the access network does not read of a visit to an http site; none for no proxy. */
+  readonly hides: readonly Information[]
 }
 
 /** A sample of the gateway's metrics that the page shows: closed labels and numbers alone. */

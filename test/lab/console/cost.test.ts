@@ -54,6 +54,15 @@ describe('measureCost', () => {
       expect(latencyMs).toBeGreaterThan(0)
       expect(megabytesPerSecond).toBeGreaterThan(0)
     }
+    // Beside what it hides from the access network: of the tunnel, all but the address and the shape.
+    const hidden = [
+      'client-identity',
+      'destination-name',
+      'destination-address',
+      'url-and-headers',
+      'content',
+    ]
+    expect(costs.map(({ hides }) => hides)).toEqual([[], [], [], hidden, hidden])
     expect(asked).toBe(5 * (1 + 15 + 3))
     // Each went through its mode.
     const metrics = await stack.gatewayMetrics()
@@ -78,7 +87,7 @@ describe('measureCost', () => {
 describe('POST /api/cost', () => {
   it('gives the figures, measures once for two that ask, and is not there without a gateway', async () => {
     let calls = 0
-    const cost = { mode: 'direct', variant: null, latencyMs: 1, megabytesPerSecond: 2 } as const
+    const cost = { mode: 'direct', variant: null, latencyMs: 1, megabytesPerSecond: 2, hides: [] } as const
     const { promise, resolve } = Promise.withResolvers<void>()
     const begun = Promise.withResolvers<void>()
     await using running = await runConsole({

@@ -45,28 +45,41 @@ function CostTable({ costs }: { readonly costs: readonly Cost[] }): JSX.Element 
   const slowest = Math.max(...costs.map(({ latencyMs }) => latencyMs))
   const fastest = Math.max(...costs.map(({ megabytesPerSecond }) => megabytesPerSecond))
   return (
-    <table class="plain-table">
-      <thead>
-        <tr>
-          <th scope="col">{texts.matrix.way}</th>
-          <th scope="col">{texts.cost.latency}</th>
-          <th scope="col">{texts.cost.speed}</th>
-        </tr>
-      </thead>
-      <tbody>
-        {costs.map((cost) => (
-          <tr key={`${cost.mode} ${cost.variant}`}>
-            <th scope="row">{modeName(texts, cost)}</th>
-            <td>
-              <Bar share={cost.latencyMs / slowest} text={texts.cost.ms(cost.latencyMs)} />
-            </td>
-            <td>
-              <Bar share={cost.megabytesPerSecond / fastest} text={texts.cost.mbs(cost.megabytesPerSecond)} />
-            </td>
+    <>
+      <table class="plain-table cost-table">
+        <thead>
+          <tr>
+            <th scope="col">{texts.matrix.way}</th>
+            <th scope="col">{texts.cost.latency}</th>
+            <th scope="col">{texts.cost.speed}</th>
+            <th scope="col" class="hides">
+              {texts.cost.hides}
+            </th>
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {costs.map((cost) => (
+            <tr key={`${cost.mode} ${cost.variant}`}>
+              <th scope="row">{modeName(texts, cost)}</th>
+              <td>
+                <Bar share={cost.latencyMs / slowest} text={texts.cost.ms(cost.latencyMs)} />
+              </td>
+              <td>
+                <Bar
+                  share={cost.megabytesPerSecond / fastest}
+                  text={texts.cost.mbs(cost.megabytesPerSecond)}
+                />
+              </td>
+              <td class={cost.hides.length > 0 ? 'hides sealed' : 'hides clear'}>
+                <span class="hides-what">{texts.cost.hides}: </span>
+                {texts.cost.hidden(cost.hides.map((information) => texts.information[information]))}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <p>{texts.cost.operator}</p>
+    </>
   )
 }
 

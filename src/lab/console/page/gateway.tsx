@@ -18,11 +18,12 @@ export function GatewayPart({ state }: { readonly state: State }): JSX.Element {
       ) : (
         <>
           <p>{texts.gateway.says}</p>
-          {gateway !== undefined && <Figures gateway={gateway} />}
+          {gateway !== undefined && <Tiles gateway={gateway} />}
         </>
       )}
       {welcome !== undefined && (
-        <div class="cards">
+        <div class="cards dense">
+          {gateway !== undefined && <Figures gateway={gateway} />}
           <section class="card" aria-labelledby="addresses">
             <h3 id="addresses">{texts.gateway.addresses}</h3>
             <table class="plain-table">
@@ -48,7 +49,7 @@ export function GatewayPart({ state }: { readonly state: State }): JSX.Element {
             )}
           </section>
           {welcome.tries.length > 0 && (
-            <section class="card wide" aria-labelledby="tries">
+            <section class="card whole" aria-labelledby="tries">
               <h3 id="tries">{texts.gateway.tries}</h3>
               {welcome.tries.map(({ command }) => (
                 <pre key={command} class="command" dir="ltr" tabIndex={0}>
@@ -63,9 +64,8 @@ export function GatewayPart({ state }: { readonly state: State }): JSX.Element {
   )
 }
 
-function Figures({ gateway }: { readonly gateway: GatewayFacts }): JSX.Element {
-  const texts = useTexts()
-  const { gateway: words } = texts
+function Tiles({ gateway }: { readonly gateway: GatewayFacts }): JSX.Element {
+  const { gateway: words } = useTexts()
   const tiles: ReadonlyArray<readonly [string, string]> = [
     [words.health, gateway.ready ? words.ready : words.notReady],
     [words.uptime, words.seconds(gateway.uptimeSeconds)],
@@ -77,37 +77,41 @@ function Figures({ gateway }: { readonly gateway: GatewayFacts }): JSX.Element {
     [words.memory, words.size(gateway.memoryBytes)],
   ]
   return (
+    <dl class="tiles">
+      {tiles.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>
+            <bdi>{value}</bdi>
+          </dd>
+        </div>
+      ))}
+    </dl>
+  )
+}
+
+function Figures({ gateway }: { readonly gateway: GatewayFacts }): JSX.Element {
+  const { gateway: words } = useTexts()
+  return (
     <>
-      <dl class="tiles">
-        {tiles.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>
-              <bdi>{value}</bdi>
-            </dd>
-          </div>
-        ))}
-      </dl>
-      <div class="cards">
-        <Readable bytes={gateway.bytes} />
-        <Exposed exposed={gateway.exposed} />
-        <Errors gateway={gateway} />
-        <section class="card" aria-labelledby="certificates">
-          <h3 id="certificates">{words.certificates}</h3>
-          <table class="plain-table">
-            <tbody>
-              {gateway.certificates.map(({ role, daysLeft }) => (
-                <tr key={role}>
-                  <th scope="row">{words.roles[role] ?? role}</th>
-                  <td class={daysLeft === null || daysLeft < SOON_DAYS ? 'clear' : undefined}>
-                    {daysLeft === null ? words.unreadable : words.days(daysLeft)}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </section>
-      </div>
+      <Readable bytes={gateway.bytes} />
+      <Errors gateway={gateway} />
+      <section class="card" aria-labelledby="certificates">
+        <h3 id="certificates">{words.certificates}</h3>
+        <table class="plain-table">
+          <tbody>
+            {gateway.certificates.map(({ role, daysLeft }) => (
+              <tr key={role}>
+                <th scope="row">{words.roles[role] ?? role}</th>
+                <td class={daysLeft === null || daysLeft < SOON_DAYS ? 'clear' : undefined}>
+                  {daysLeft === null ? words.unreadable : words.days(daysLeft)}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </section>
+      <Exposed exposed={gateway.exposed} />
     </>
   )
 }

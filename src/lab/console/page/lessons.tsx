@@ -22,7 +22,7 @@ export function Lessons(): JSX.Element {
       <h3>{texts.lessons.own}</h3>
       <p>{texts.lessons.ownSays}</p>
       <pre class="command" dir="ltr" tabIndex={0}>
-        npx sightline lab serve --seed maryam{'\n'}npx sightline lab grade maryam.yaml
+        npm start -- --seed maryam{'\n'}npx sightline lab grade maryam.yaml
       </pre>
     </section>
   )

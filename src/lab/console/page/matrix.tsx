@@ -34,7 +34,7 @@ export function Matrix({
     <>
       <OrderForm state={state} ordering={ordering} words={false} />
       {replay === undefined || left === undefined || right === undefined ? (
-        <p class="pane waiting">{texts.matrix.waiting}</p>
+        <p class="pane waiting">{replay?.status === 'running' ? texts.form.sending : texts.matrix.waiting}</p>
       ) : (
         <>
           <Legend />
@@ -125,8 +125,12 @@ interface TableProps {
 
 function Table({ replay, runs, members, open }: TableProps): JSX.Element {
   const texts = useTexts()
+  const observers = observersOf(runs.left, runs.right)
+  const [chosen, choose] = useState<Observer>('access-network')
+  const shown = observers.includes(chosen) ? chosen : observers[0]
   return (
     <div class="matrix-frame" tabIndex={0} role="region" aria-label={texts.sections.matrix}>
+      <OneAtATime runs={runs} observers={observers} shown={shown} choose={choose} />
       <table class="matrix">
         <thead>
           <tr>
@@ -142,18 +146,20 @@ function Table({ replay, runs, members, open }: TableProps): JSX.Element {
         {members.length > 1 && (
           <Group
             name={texts.matrix.joined(members.map((observer) => texts.parties[observer]))}
+            shown
             replay={replay}
             cell={(pane, information) => together(runs[pane], members, information)}
             open={open}
           />
         )}
-        {observersOf(runs.left, runs.right).map((observer) => (
+        {observers.map((observer) => (
           <Group
             key={observer}
             name={texts.parties[observer]}
             replay={replay}
             cell={(pane, information) => cellOf(runs[pane], observer, information)}
             open={open}
+            shown={observer === shown}
             note={
               changesOf(observer, runs.left, runs.right)?.length === 0
                 ? texts.matrix.unchanged[observer]
@@ -166,8 +172,44 @@ function Table({ replay, runs, members, open }: TableProps): JSX.Element {
   )
 }
 
+interface OneAtATimeProps {
+  readonly runs: Runs
+  readonly observers: readonly Observer[]
+  readonly shown: Observer | undefined
+  readonly choose: (observer: Observer) => void
+}
+
+/** On a phone: the observers with how much changes for each, and the cells of one of them. */
+function OneAtATime({ runs, observers, shown, choose }: OneAtATimeProps): JSX.Element {
+  const texts = useTexts()
+  return (
+    <fieldset class="one-at-a-time">
+      <legend>{texts.matrix.observer}</legend>
+      {observers.map((observer) => {
+        const changes = changesOf(observer, runs.left, runs.right)?.length
+        return (
+          <label key={observer}>
+            <input
+              type="radio"
+              name="shown-observer"
+              checked={observer === shown}
+              onChange={() => choose(observer)}
+            />
+            <span>{texts.parties[observer]}</span>
+            {changes !== undefined && (
+              <span class="changes">{texts.matrix.changes(changes, INFORMATION.length)}</span>
+            )}
+          </label>
+        )
+      })}
+    </fieldset>
+  )
+}
+
 interface GroupProps {
   readonly name: string
+  /** Whether a phone shows it: it has room for one observer. */
+  readonly shown: boolean
   readonly replay: ReplayState
   readonly cell: (pane: Pane, information: Information) => Cell | undefined
   readonly open: (asked: Asked) => void
@@ -175,10 +217,10 @@ interface GroupProps {
   readonly note?: string | undefined
 }
 
-function Group({ name, replay, cell, open, note }: GroupProps): JSX.Element {
+function Group({ name, shown, replay, cell, open, note }: GroupProps): JSX.Element {
   const texts = useTexts()
   return (
-    <tbody class={note === undefined ? undefined : 'unchanged'}>
+    <tbody class={`${note === undefined ? '' : 'unchanged'} ${shown ? '' : 'not-shown'}`.trim()}>
       {PANES.map((pane) => (
         <tr key={pane}>
           {pane === 'left' && (

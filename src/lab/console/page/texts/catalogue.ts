@@ -94,6 +94,8 @@ export interface Catalogue {
     readonly changed: string
     /** Said of an observer for whom the second way changes nothing. */
     readonly unchanged: Readonly<Record<Observer, string>>
+    /** For how many of all pieces of information the second way makes a difference. */
+    readonly changes: (changed: number, all: number) => string
     readonly together: string
     readonly joined: (names: readonly string[]) => string
     readonly oneKnows: (names: readonly string[]) => string
@@ -142,6 +144,10 @@ export interface Catalogue {
     readonly failed: string
     readonly latency: string
     readonly speed: string
+    readonly hides: string
+    readonly hidden: (information: readonly string[]) => string
+    /** What no row of the table says. */
+    readonly operator: string
     readonly ms: (value: number) => string
     readonly mbs: (value: number) => string
   }

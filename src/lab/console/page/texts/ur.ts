@@ -226,6 +226,8 @@ export const UR: Catalogue = {
       'exit-network': 'باہر کے نیٹ ورک کے لیے کچھ نہیں بدلتا۔',
       destination: 'منزل کے لیے کچھ نہیں بدلتا۔',
     },
+    changes: (changed, all) =>
+      changed === 0 ? 'کچھ نہیں بدلتا' : `${n(all)} میں سے ${n(changed)} بدلتے ہیں`,
     together: 'اگر یہ اپنی معلومات ملا لیں',
     joined: (names) => `مل کر: ${names.join(' + ')}`,
     oneKnows: (names) => `${names.join('، ')} اکیلا ہی جانتا ہے کہ آپ کون ہیں اور کہاں گئے۔`,
@@ -296,6 +298,9 @@ export const UR: Catalogue = {
     failed: 'پیمائش نہیں ہو سکی۔ کیا گیٹ وے اب بھی چل رہا ہے؟',
     latency: 'چھوٹا صفحہ، نئے کنکشن پر',
     speed: 'بڑا صفحہ',
+    hides: 'http سائٹ پر رسائی کے نیٹ ورک سے چھپا ہوا',
+    hidden: (information) => information.join('، ') || 'کچھ نہیں',
+    operator: 'گیٹ وے چلانے والے سے کوئی طریقہ اس میں سے کچھ نہیں چھپاتا، قیمت جتنی بھی ہو۔',
     ms: (value) => `${n(Math.round(value * 10) / 10)} ms`,
     mbs: (value) => `${n(Math.round(value))} MB/s`,
   },
