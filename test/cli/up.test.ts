@@ -113,7 +113,7 @@ describe('sightline up', () => {
       // The cost is measured through the gateway that runs, and its own page shows what passed.
       await open.page.locator('a[href="#cost"]').click()
       await open.page.locator('button.send').click()
-      await open.page.locator('.plain-table tbody tr').nth(4).waitFor()
+      await open.page.locator('.now tbody tr').nth(4).waitFor()
       await open.page.locator('a[href="#gateway"]').click()
       await open.page.locator('.gateway tbody th', { hasText: texts.information['content'] }).waitFor()
       expect(open.complaints).toEqual([])

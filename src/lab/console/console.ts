@@ -6,16 +6,17 @@ import { GatewayError, toGatewayError } from '../../errors.ts'
 import type { Observer as GatewayObserver } from '../../gateway/observer.ts'
 import { listenTcp, type ListenAddress, type Listener } from '../../transport/listener.ts'
 import { BUILT_PAGE, loadAssets, type Asset } from './assets.ts'
+import { readBenchResults } from './bench-results.ts'
 import { Events } from './events.ts'
 import { refusal, SECURITY_HEADERS } from './guard.ts'
 import { CHOICES, checkOrder, isOrder } from './order.ts'
 import { Replays } from './replay.ts'
-import type { Cost, GatewayFacts, Pane, Welcome } from './wire.ts'
+import type { Cost, GatewayFacts, Measured, Pane, Welcome } from './wire.ts'
 
 export interface ConsoleOptions {
   readonly listen: ListenAddress
   /** What the page is told first; asked for when it connects. */
-  welcome(): Omit<Welcome, 'choices' | 'gateway'>
+  welcome(): Omit<Welcome, 'choices' | 'gateway' | 'bench'>
   /** The gateway that runs beside, where one does; asked for once a second while a page is open. */
   readonly gateway?: () => Promise<GatewayFacts>
   /** Measures what each mode costs through that gateway. */
@@ -26,6 +27,8 @@ export interface ConsoleOptions {
   readonly seed?: string
   /** Where the built page is. */
   readonly assets?: string
+  /** Where the bench leaves its results. */
+  readonly bench?: string
 }
 
 const MAX_BODY_BYTES = 8192
@@ -56,6 +59,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Listener> {
 class ConsoleServer {
   #options: ConsoleOptions
   #assets: ReadonlyMap<string, Asset>
+  #bench: Measured | undefined
   #events = new Events()
   #replays: Replays
   #poll: NodeJS.Timeout | undefined
@@ -64,6 +68,7 @@ class ConsoleServer {
   constructor(options: ConsoleOptions) {
     this.#options = options
     this.#assets = loadAssets(options.assets ?? BUILT_PAGE)
+    this.#bench = readBenchResults(options.bench)
     this.#replays = new Replays({
       observer: options.observer,
       seed: () => options.seed ?? randomBytes(8).toString('hex'),
@@ -119,6 +124,7 @@ class ConsoleServer {
       ...this.#options.welcome(),
       choices: CHOICES,
       gateway: this.#options.gateway !== undefined,
+      bench: this.#bench ?? null,
     }
     if (this.#events.join(response, SECURITY_HEADERS, { type: 'welcome', welcome })) return
     sayText(request, response, 503, 'too many pages are open')

@@ -54,7 +54,7 @@ export async function measureCost(ways: readonly Way[], site: CostSite): Promise
 }
 
 /** What stands in clear without a proxy and not with this way, and what is encrypted; as every measurement has to show it. */
-function hidesOf({ mode, variant }: Choice): Information[] {
+export function hidesOf({ mode, variant }: Choice): Information[] {
   const direct = { mode: 'direct', variant: null, scheme: 'http' } as const
   return INFORMATION.filter((information) => {
     const value = expectedValue({ mode, variant, scheme: 'http' }, 'access-network', information)?.value

@@ -70,6 +70,26 @@ export interface Cost extends Choice {
   readonly megabytesPerSecond: number
   /** What the access network does not read of a visit to an http site; none for no proxy. */
   readonly hides: readonly Information[]
+  /** Lowest and highest, where they were kept. */
+  readonly ranges?: {
+    readonly latencyMs: readonly [low: number, high: number]
+    readonly megabytesPerSecond: readonly [low: number, high: number]
+  }
+}
+
+/** What a run of the bench measured, and on what machine. */
+export interface Measured {
+  /** ISO 8601. */
+  readonly startedAt: string
+  readonly machine: {
+    readonly cpus: number
+    readonly model: string
+    readonly node: string
+    readonly sightline: string
+    /** Of other work, over a minute. */
+    readonly loadBefore: number
+  }
+  readonly costs: readonly Cost[]
 }
 
 /** A sample of the gateway's metrics that the page shows: closed labels and numbers alone. */
@@ -99,6 +119,8 @@ export interface Welcome {
   readonly choices: readonly Choice[]
   readonly addresses: ReadonlyArray<{ readonly name: string; readonly address: string }>
   readonly tries: ReadonlyArray<{ readonly what: string; readonly command: string }>
+  /** What the bench left; null where it has not been run here. */
+  readonly bench: Measured | null
   /** A gateway runs beside the console: its page and the cost have something to show. */
   readonly gateway: boolean
   /** Where the gateway's page of settings for clients is; '' where there is none. */

@@ -1,14 +1,17 @@
 // The console's page in Chromium, as a teacher uses it: by keyboard alone, in both languages, with the policy of the
 // console in force. It complains of nothing, fetches nothing but its own, and axe-core finds nothing against it.
+import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SECTIONS, type Section } from '../../../src/lab/console/page/texts/catalogue.ts'
 import { EN } from '../../../src/lab/console/page/texts/en.ts'
 import { UR } from '../../../src/lab/console/page/texts/ur.ts'
 import { gatewayFacts } from '../../../src/lab/console/gateway-facts.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
+import { BENCH_RESULTS } from '../../support/bench-results.ts'
 import { runConsole, type RunningConsole } from '../../support/console.ts'
 import { hiddenToTheRight, openPage, violations } from '../../support/page.ts'
 import { isMissing } from '../../support/programs.ts'
+import { tempDir, type TempDir } from '../../support/temp-dir.ts'
 import { playLessonOne, playLessonTwo } from '../../support/teacher.ts'
 
 /** What is there once a part of the page is. */
@@ -22,12 +25,22 @@ const SHOWS: Readonly<Record<Section, string>> = {
 const NO_CHROMIUM = isMissing('chromium')
 
 let running: RunningConsole
+let results: TempDir
 beforeAll(async () => {
+  results = await tempDir()
+  await writeFile(results.file('modes.json'), JSON.stringify(BENCH_RESULTS))
   const { registry } = new Metrics('test')
   const source = { version: 'test', registry, ready: () => true, certificates: { gateway: 'none' } }
-  running = await runConsole({ gateway: () => gatewayFacts(source, Date.now()), cost: async () => [] })
+  running = await runConsole({
+    gateway: () => gatewayFacts(source, Date.now()),
+    cost: async () => [],
+    bench: results.path,
+  })
 })
-afterAll(() => running[Symbol.asyncDispose]())
+afterAll(async () => {
+  await running[Symbol.asyncDispose]()
+  await results[Symbol.asyncDispose]()
+})
 
 describe.skipIf(NO_CHROMIUM)('the console in a browser (needs chromium)', () => {
   it.each([
@@ -45,6 +58,12 @@ describe.skipIf(NO_CHROMIUM)('the console in a browser (needs chromium)', () => 
         expect(await violations(open.page)).toEqual([])
         expect(await hiddenToTheRight(open.page)).toBe(0)
       }
+      // The cost is what the bench left, with its ranges.
+      await open.page.locator('a[href="#cost"]').click()
+      const { ms, range } = (language === 'en' ? EN : UR).cost
+      expect(await open.page.locator('.cost-table td bdi').allInnerTexts()).toContain(
+        range(ms(2), ms(1), ms(3)),
+      )
       await open.page.locator('a[href="#matrix"]').click()
       const { recorded } = language === 'en' ? EN : UR
       await open.page.locator('.recorded > div .sealed').nth(1).waitFor()

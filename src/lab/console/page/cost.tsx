@@ -1,4 +1,5 @@
-// What each mode costs, measured now through the gateway that runs here, beside what it hides.
+// What each mode costs beside what it hides: from the bench's own results where it left some, and measured now through the
+// gateway that runs here.
 import type { JSX } from 'preact'
 import { useState } from 'preact/hooks'
 import type { Cost } from '../wire.ts'
@@ -11,6 +12,7 @@ type Measured = 'not-yet' | 'measuring' | 'failed' | readonly Cost[]
 
 export function CostPart({ state }: { readonly state: State }): JSX.Element {
   const texts = useTexts()
+  const bench = state.welcome?.bench
   const [measured, setMeasured] = useState<Measured>('not-yet')
   const measure = async (): Promise<void> => {
     setMeasured('measuring')
@@ -19,6 +21,12 @@ export function CostPart({ state }: { readonly state: State }): JSX.Element {
   return (
     <section class="card" aria-labelledby="cost">
       <h2 id="cost">{texts.cost.heading}</h2>
+      {bench !== null && bench !== undefined && (
+        <>
+          <p>{texts.cost.bench(new Date(bench.startedAt), bench.machine)}</p>
+          <CostTable costs={bench.costs} />
+        </>
+      )}
       <p>{texts.cost.says}</p>
       {state.welcome?.gateway === false ? (
         <p>{texts.gateway.none}</p>
@@ -35,14 +43,26 @@ export function CostPart({ state }: { readonly state: State }): JSX.Element {
         </p>
       )}
       <div role="status">{measured === 'failed' && <p class="problem">{texts.cost.failed}</p>}</div>
-      {typeof measured === 'object' && <CostTable costs={measured} />}
+      {typeof measured === 'object' && (
+        <div class="now">
+          <CostTable costs={measured} />
+        </div>
+      )}
     </section>
   )
 }
 
+type Figure = 'latencyMs' | 'megabytesPerSecond'
+
 function CostTable({ costs }: { readonly costs: readonly Cost[] }): JSX.Element {
   const texts = useTexts()
   const slowest = Math.max(...costs.map(({ latencyMs }) => latencyMs))
+  const withRange = (cost: Cost, figure: Figure, say: (value: number) => string): string => {
+    const range = cost.ranges?.[figure]
+    return range === undefined
+      ? say(cost[figure])
+      : texts.cost.range(say(cost[figure]), say(range[0]), say(range[1]))
+  }
   const fastest = Math.max(...costs.map(({ megabytesPerSecond }) => megabytesPerSecond))
   return (
     <>
@@ -62,7 +82,7 @@ function CostTable({ costs }: { readonly costs: readonly Cost[] }): JSX.Element 
             <tr key={`${cost.mode} ${cost.variant}`}>
               <th scope="row">{modeName(texts, cost)}</th>
               <td>
-                <Bar share={cost.latencyMs / slowest} text={texts.cost.ms(cost.latencyMs)} />
+                <Bar share={cost.latencyMs / slowest} text={withRange(cost, 'latencyMs', texts.cost.ms)} />
               </td>
               <td>
                 <Bar

@@ -16,7 +16,9 @@ export function Recorded({ runs }: { readonly runs: readonly LabRun[] }): JSX.El
           <Audit recorded={run.recorded} />
         </div>
       ))}
-      {runs.every(({ recorded }) => recorded.found.length === 0) && <p>{texts.recorded.but}</p>}
+      <p>
+        {runs.every(({ recorded }) => recorded.found.length === 0) ? texts.recorded.but : texts.recorded.kept}
+      </p>
     </section>
   )
 }

@@ -2,7 +2,7 @@
 import type { CanaryField } from '../../../canary.ts'
 import type { CellValue, CoverageTraffic, Evidence, LabMode, RecordSource, Scheme } from '../../../model.ts'
 import type { Information, Observer } from '../../../../policy/exposure.ts'
-import type { OrderProblem } from '../../wire.ts'
+import type { Measured, OrderProblem } from '../../wire.ts'
 
 export const SECTIONS = ['watch', 'matrix', 'cost', 'gateway', 'lessons'] as const
 export type Section = (typeof SECTIONS)[number]
@@ -121,6 +121,8 @@ export interface Catalogue {
     readonly sources: Readonly<Record<RecordSource, string>>
     /** Why nothing found does not mean that nothing could be. */
     readonly but: string
+    /** What a find means. */
+    readonly kept: string
   }
   readonly evidence: {
     readonly close: string
@@ -148,6 +150,10 @@ export interface Catalogue {
     readonly hidden: (information: readonly string[]) => string
     /** What no row of the table says. */
     readonly operator: string
+    /** When, where and how the bench's figures came to be. */
+    readonly bench: (when: Date, machine: Measured['machine']) => string
+    /** A figure with its lowest and highest. */
+    readonly range: (figure: string, low: string, high: string) => string
     readonly ms: (value: number) => string
     readonly mbs: (value: number) => string
   }

@@ -1,7 +1,9 @@
 // Every text of the page, in English: the one catalogue, whose shape the other languages have to fill. Rule: what is
 // said of an observer is chosen by a measured cell, never by the name of a mode.
 import type { Catalogue } from './catalogue.ts'
+import { LESSONS_EN } from './en-lessons.ts'
 
+const day = (when: Date): string => new Intl.DateTimeFormat('en', { dateStyle: 'long' }).format(when)
 const n = (value: number): string => new Intl.NumberFormat('en').format(value)
 const times = (value: number, one: string, many: string): string => `${n(value)} ${value === 1 ? one : many}`
 
@@ -269,6 +271,7 @@ export const EN: Catalogue = {
       'error-answers': 'answers to refused requests',
     },
     but: 'This gateway keeps no record of it. Its operator could: the matrix above says what can be read there.',
+    kept: 'What is written down can be read later, and handed over to whoever may ask for it.',
   },
   evidence: {
     close: 'Close',
@@ -301,6 +304,11 @@ export const EN: Catalogue = {
     hides: 'Hidden from the access network, on an http site',
     hidden: (information) => information.join(', ') || 'nothing',
     operator: 'From the operator of the gateway no mode hides any of this, however much it costs.',
+    bench: (when, { cpus, model, node, sightline, loadBefore }) =>
+      `Measured by the bench on ${day(when)}, Sightline ${sightline}, Node ${node}, ` +
+      `${times(cpus, 'processor', 'processors')} (${model}) with a load of ${n(loadBefore)} of other work. ` +
+      'Medians; in brackets the lowest and the highest round.',
+    range: (figure, low, high) => `${figure} (${low}–${high})`,
     ms: (value) => `${n(Math.round(value * 10) / 10)} ms`,
     mbs: (value) => `${n(Math.round(value))} MB/s`,
   },
@@ -346,50 +354,5 @@ export const EN: Catalogue = {
     days: (value) => (value < 0 ? 'has ended' : times(value, 'day left', 'days left')),
     unreadable: 'cannot be read',
   },
-  lessons: {
-    heading: 'Lessons',
-    says: 'Each is one page: aims, steps, questions, what to expect, and a page for the teacher. All of them work offline.',
-    minutes: (value) => times(value, 'minute', 'minutes'),
-    list: [
-      {
-        title: '1. Is it a proxy or a VPN?',
-        about: 'What a licence, or an order to the operator, changes, and what it does not.',
-        minutes: 45,
-        file: '1-proxy-or-vpn.md',
-      },
-      {
-        title: '2. What the network sees, what the operator sees',
-        about: 'One message, two ways, two observers.',
-        minutes: 45,
-        file: '2-network-and-operator.md',
-      },
-      {
-        title: '3. What HTTPS already hides, and what it does not',
-        about: 'The name of the site, and everything else.',
-        minutes: 45,
-        file: '3-https.md',
-      },
-      {
-        title: '4. A certificate is a name tag',
-        about: 'Issue one, use it, revoke it, and see who knows your name.',
-        minutes: 60,
-        file: '4-certificates.md',
-      },
-      {
-        title: '5. Read the bytes yourself in Wireshark',
-        about: 'Each student finds words of their own in a capture.',
-        minutes: 60,
-        file: '5-wireshark.md',
-      },
-      {
-        title: '6. Audit a proxy that you were given',
-        about: 'What it hides, what it adds, and what goes around it.',
-        minutes: 60,
-        file: '6-audit.md',
-      },
-    ],
-    own: 'Words of their own for each student',
-    ownSays:
-      'A seed gives each student other words and addresses; the second line checks an answer file against its seed.',
-  },
+  lessons: LESSONS_EN,
 }

@@ -1,7 +1,9 @@
 // Every text of the page, in Urdu. Not yet reviewed by a native speaker, and it says so. Rule: names of protocols, files
 // and commands stay as the program prints them.
 import type { Catalogue } from './catalogue.ts'
+import { LESSONS_UR } from './ur-lessons.ts'
 
+const day = (when: Date): string => new Intl.DateTimeFormat('ur-PK', { dateStyle: 'long' }).format(when)
 const n = (value: number): string => new Intl.NumberFormat('ur-PK').format(value)
 
 export const UR: Catalogue = {
@@ -269,6 +271,7 @@ export const UR: Catalogue = {
       'error-answers': 'رد کی گئی درخواستوں کے جواب',
     },
     but: 'یہ گیٹ وے اسے محفوظ نہیں کرتا۔ اسے چلانے والا کر سکتا ہے: اوپر کا جدول بتاتا ہے کہ وہاں کیا پڑھا جا سکتا ہے۔',
+    kept: 'جو لکھ لیا جائے وہ بعد میں پڑھا جا سکتا ہے، اور مانگنے والے کے حوالے کیا جا سکتا ہے۔',
   },
   evidence: {
     close: 'بند کریں',
@@ -301,6 +304,10 @@ export const UR: Catalogue = {
     hides: 'http سائٹ پر رسائی کے نیٹ ورک سے چھپا ہوا',
     hidden: (information) => information.join('، ') || 'کچھ نہیں',
     operator: 'گیٹ وے چلانے والے سے کوئی طریقہ اس میں سے کچھ نہیں چھپاتا، قیمت جتنی بھی ہو۔',
+    bench: (when, { cpus, model, node, sightline, loadBefore }) =>
+      `bench کی پیمائش، ${day(when)}، Sightline ${sightline}، Node ${node}، ${n(cpus)} پروسیسر (${model})، ` +
+      `دوسرے کام کا بوجھ ${n(loadBefore)}۔ درمیانی قدریں؛ قوسین میں سب سے کم اور سب سے زیادہ۔`,
+    range: (figure, low, high) => `${figure} (${low}–${high})`,
     ms: (value) => `${n(Math.round(value * 10) / 10)} ms`,
     mbs: (value) => `${n(Math.round(value))} MB/s`,
   },
@@ -346,50 +353,5 @@ export const UR: Catalogue = {
     days: (value) => (value < 0 ? 'ختم ہو چکا' : `${n(value)} دن باقی`),
     unreadable: 'پڑھا نہیں جا سکتا',
   },
-  lessons: {
-    heading: 'اسباق',
-    says: 'ہر سبق ایک صفحہ ہے: مقاصد، مراحل، سوالات، متوقع نتائج، اور استاد کا صفحہ۔ سب انٹرنیٹ کے بغیر چلتے ہیں۔ (صفحات انگریزی میں ہیں۔)',
-    minutes: (value) => `${n(value)} منٹ`,
-    list: [
-      {
-        title: '1. یہ پراکسی ہے یا VPN؟',
-        about: 'لائسنس، یا چلانے والے کو حکم، کیا بدلتا ہے اور کیا نہیں۔',
-        minutes: 45,
-        file: '1-proxy-or-vpn.md',
-      },
-      {
-        title: '2. نیٹ ورک کیا دیکھتا ہے، چلانے والا کیا دیکھتا ہے',
-        about: 'ایک پیغام، دو راستے، دو مشاہدہ کرنے والے۔',
-        minutes: 45,
-        file: '2-network-and-operator.md',
-      },
-      {
-        title: '3. HTTPS پہلے ہی کیا چھپاتا ہے، اور کیا نہیں',
-        about: 'سائٹ کا نام، اور باقی سب۔',
-        minutes: 45,
-        file: '3-https.md',
-      },
-      {
-        title: '4. سرٹیفکیٹ نام کی تختی ہے',
-        about: 'ایک جاری کریں، استعمال کریں، منسوخ کریں، اور دیکھیں کہ آپ کا نام کون جانتا ہے۔',
-        minutes: 60,
-        file: '4-certificates.md',
-      },
-      {
-        title: '5. Wireshark میں بائٹس خود پڑھیں',
-        about: 'ہر طالب علم فائل میں اپنے الفاظ ڈھونڈتا ہے۔',
-        minutes: 60,
-        file: '5-wireshark.md',
-      },
-      {
-        title: '6. جو پراکسی آپ کو دی گئی اس کی جانچ کریں',
-        about: 'وہ کیا چھپاتی ہے، کیا بڑھاتی ہے، اور کیا اس کے پہلو سے نکل جاتا ہے۔',
-        minutes: 60,
-        file: '6-audit.md',
-      },
-    ],
-    own: 'ہر طالب علم کے لیے الگ الفاظ',
-    ownSays:
-      'seed ہر طالب علم کو الگ الفاظ اور پتے دیتا ہے؛ دوسری سطر جواب کی فائل کو اس کے seed سے جانچتی ہے۔',
-  },
+  lessons: LESSONS_UR,
 }
