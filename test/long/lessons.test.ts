@@ -1,6 +1,6 @@
 // Each lesson, followed from its page alone: every command that stands there is typed as written, in a checkout's folder,
 // and what the page says one should have seen is what is seen. It needs the default ports, curl, openssl and tshark.
-// (The clicks of lessons 1 and 2 are in test/e2e/console-lessons.test.ts.)
+// (The clicks of lessons 1 to 4 are in lesson-clicks.test.ts.)
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
