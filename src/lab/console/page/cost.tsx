@@ -27,20 +27,22 @@ export function CostPart({ state }: { readonly state: State }): JSX.Element {
           <CostTable costs={bench.costs} />
         </>
       )}
-      <p>{texts.cost.says}</p>
       {state.welcome?.gateway === false ? (
         <p>{texts.gateway.none}</p>
       ) : (
-        <p>
-          <button
-            type="button"
-            class="send"
-            aria-disabled={measured === 'measuring'}
-            onClick={() => measured !== 'measuring' && void measure()}
-          >
-            {measured === 'measuring' ? texts.cost.measuring : texts.cost.measure}
-          </button>
-        </p>
+        <>
+          <p>{texts.cost.says}</p>
+          <p>
+            <button
+              type="button"
+              class="send"
+              aria-disabled={measured === 'measuring'}
+              onClick={() => measured !== 'measuring' && void measure()}
+            >
+              {measured === 'measuring' ? texts.cost.measuring : texts.cost.measure}
+            </button>
+          </p>
+        </>
       )}
       <div role="status">{measured === 'failed' && <p class="problem">{texts.cost.failed}</p>}</div>
       {typeof measured === 'object' && (
@@ -87,7 +89,7 @@ function CostTable({ costs }: { readonly costs: readonly Cost[] }): JSX.Element 
               <td>
                 <Bar
                   share={cost.megabytesPerSecond / fastest}
-                  text={texts.cost.mbs(cost.megabytesPerSecond)}
+                  text={withRange(cost, 'megabytesPerSecond', texts.cost.mbs)}
                 />
               </td>
               <td class={cost.hides.length > 0 ? 'hides sealed' : 'hides clear'}>

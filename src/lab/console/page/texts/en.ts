@@ -309,8 +309,8 @@ export const EN: Catalogue = {
       `${times(cpus, 'processor', 'processors')} (${model}) with a load of ${n(loadBefore)} of other work. ` +
       'Medians; in brackets the lowest and the highest round.',
     range: (figure, low, high) => `${figure} (${low}–${high})`,
-    ms: (value) => `${n(Math.round(value * 10) / 10)} ms`,
-    mbs: (value) => `${n(Math.round(value))} MB/s`,
+    ms: (value) => `${n(Math.round(value * 10) / 10)}\u00a0ms`,
+    mbs: (value) => `${n(Math.round(value))}\u00a0MB/s`,
   },
   gateway: {
     heading: 'The gateway that runs here',

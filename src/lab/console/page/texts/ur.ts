@@ -308,8 +308,8 @@ export const UR: Catalogue = {
       `bench کی پیمائش، ${day(when)}، Sightline ${sightline}، Node ${node}، ${n(cpus)} پروسیسر (${model})، ` +
       `دوسرے کام کا بوجھ ${n(loadBefore)}۔ درمیانی قدریں؛ قوسین میں سب سے کم اور سب سے زیادہ۔`,
     range: (figure, low, high) => `${figure} (${low}–${high})`,
-    ms: (value) => `${n(Math.round(value * 10) / 10)} ms`,
-    mbs: (value) => `${n(Math.round(value))} MB/s`,
+    ms: (value) => `${n(Math.round(value * 10) / 10)}\u00a0ms`,
+    mbs: (value) => `${n(Math.round(value))}\u00a0MB/s`,
   },
   gateway: {
     heading: 'یہاں چلنے والا گیٹ وے',
