@@ -1,7 +1,7 @@
 // How much each identity moved on each day, in a file of SQLite. Rules: what is added is added whole or not at all, so that
 // nothing is counted twice or in part whenever the process ends; the file is for its owner alone, holds names and sums and
-// nothing else, and what is deleted of it is overwritten; and a file that is damaged, newer or somebody else's is never
-// written to.
+// nothing else, and what is deleted of it is overwritten; a file that is damaged, newer or somebody else's is never
+// written to; and several processes may add to one file.
 import { chmodSync, closeSync, existsSync, openSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'

@@ -54,6 +54,7 @@ const GATEWAY: ConfigInput = {
   ],
   egress: { allow: ['10.0.0.0/8:8080', '172.16.0.0/12:8080', '192.168.0.0/16:8080'] },
   admin: { listen: '0.0.0.0:9901', allowFrom: ['0.0.0.0/0'] },
+  usage: { store: '/var/lib/sightline/usage.db' },
   drainDelayMs: 1_000,
   drainTimeoutMs: 8_000,
 }
@@ -118,6 +119,7 @@ describeIfEngine(`the image, with ${ENGINE} (needs docker or podman, curl)`, { t
       [
         ...(await configured('gateway', GATEWAY)),
         ...['-e', 'SIGHTLINE_TUNNEL_LISTEN=0.0.0.0:8443'],
+        ...['-v', `${network.name}-usage:/var/lib/sightline`],
         ...publish(3128, 1080, 3129, 9901),
         image,
       ],
@@ -138,6 +140,7 @@ describeIfEngine(`the image, with ${ENGINE} (needs docker or podman, curl)`, { t
   afterAll(async () => {
     for (const container of containers.toReversed()) await container[Symbol.asyncDispose]()
     await network?.[Symbol.asyncDispose]()
+    await engine('volume', 'rm', '-f', `${network.name}-usage`)
     if (image !== undefined) await engine('rmi', '-f', image)
     await work?.[Symbol.asyncDispose]()
   }, 120_000)
@@ -224,6 +227,15 @@ describeIfEngine(`the image, with ${ENGINE} (needs docker or podman, curl)`, { t
       expect(metrics).toMatch(
         new RegExp(`^sightline_streams_total\\{mode="${mode}",outcome="ok"\\} [1-9]`, 'm'),
       )
+  })
+
+  it('says while it runs who moved how much, from a volume', async () => {
+    const usage = ['node', '/app/dist/main.js', 'usage', '--since', 'yesterday', '--json']
+    await eventually(async () => {
+      const { stdout } = await gateway.exec(...usage)
+      const rows = JSON.parse(stdout.toString()) as Array<{ name: string; bytesDown: number }>
+      expect(rows.find(({ name }) => name === 'client')?.bytesDown).toBeGreaterThan(0)
+    }, 400)
   })
 
   it('finishes a download when it is stopped, and ends with 0 within the time-out', async () => {

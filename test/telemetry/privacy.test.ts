@@ -2,6 +2,7 @@
 // requests end, nothing of it stands in the log (at debug), in /metrics, in the admin answers, or in a refusal. Four
 // leaks that are planted at the end must each be found, or the search finds nothing.
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import http2 from 'node:http2'
 import net from 'node:net'
 import { text as textOf } from 'node:stream/consumers'
@@ -303,6 +304,11 @@ describe('nothing that a client says stands in what a gateway writes', () => {
 
     expect(findMarkers(written, { ...markers, ...ADDRESSES })).toEqual([])
     expect(findMarkers(refusals.join('\n'), { ...markers, ...ADDRESSES })).toEqual([])
+
+    // Who moved how much is kept apart from all that, and names nothing but who.
+    stack.gateway.destroy()
+    const kept = (await readFile(stack.usageStore)).toString('latin1')
+    expect(findMarkers(kept, { ...markers, ...ADDRESSES })).toEqual(['user', 'certificate'])
   })
 })
 

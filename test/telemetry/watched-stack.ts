@@ -34,6 +34,8 @@ export interface WatchedStack extends AsyncDisposable {
   readonly gateway: Gateway
   readonly pki: TestPki
   readonly ports: Readonly<Record<ListenerName | 'admin' | 'revoked', number>>
+  /** The file in which the gateway keeps who moved how much. */
+  readonly usageStore: string
   /** Everything that was written so far. */
   written(): Promise<string>
 }
@@ -75,6 +77,7 @@ export async function startWatchedStack(options: WatchedOptions): Promise<Watche
       inbounds: everyInbound(dir, dir.file('users')),
       egress: { allow: ['127.0.0.0/8'], deny: [options.denied] },
       log: { level: 'debug' },
+      usage: { store: dir.file('usage.db') },
     }),
     observer,
     resolve: async (name) => {
@@ -100,6 +103,7 @@ export async function startWatchedStack(options: WatchedOptions): Promise<Watche
   return {
     gateway,
     pki,
+    usageStore: dir.file('usage.db'),
     ports: {
       http: port(0),
       socks: port(1),
