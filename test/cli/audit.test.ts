@@ -1,13 +1,27 @@
 // sightline audit and probe as they are typed: a probe in a process of its own, an audit that names it, and what a wrong call
 // is told.
 import { readFile } from 'node:fs/promises'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { AuditResult } from '../../src/lab/audit/audit.ts'
+import { startProbe } from '../../src/lab/audit/probe.ts'
+import { formatProbeUrl } from '../../src/lab/audit/probe-url.ts'
 import { freePort } from '../support/chain.ts'
 import { sightline, startSightline } from '../support/gateway-process.ts'
 import { startStack } from '../support/stacks.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { type } from './terminal.ts'
+
+const words = vi.hoisted(() => ({ areSentAll: false }))
+vi.mock('../../src/lab/canary.ts', async (original) => {
+  const real = await original<typeof import('../../src/lab/canary.ts')>()
+  return {
+    ...real,
+    makeCanaries: (...args: Parameters<typeof real.makeCanaries>) => {
+      const canaries = real.makeCanaries(...args)
+      return words.areSentAll ? { ...canaries, neverSent: canaries.path } : canaries
+    },
+  }
+})
 
 const FAR = `http://a/#https=1,echo=2,certificate=${'0'.repeat(64)},token=${'1'.repeat(40)}`
 
@@ -46,6 +60,26 @@ describe('sightline audit', () => {
     const typed = await type(['audit', ...args])
     expect([typed.exit, typed.out]).toEqual([exit, ''])
     expect(typed.err).toMatch(err)
+  })
+
+  it('says first that it does not stand, and exits 1, where a control failed', async () => {
+    await using stack = await startStack()
+    const ports = { http: 0, https: 0, echo: 0 }
+    const probe = await startProbe({ listen: '127.0.0.1', host: 'localhost', ports })
+    const call = ['audit', `http://127.0.0.1:${stack.ports.http}`, '--origin', formatProbeUrl(probe.address)]
+    words.areSentAll = true
+    try {
+      const failed = await type(call)
+      expect(failed.exit).toBe(1)
+      expect(failed.out).toMatch(/^this measurement does not stand: a control failed \(http, https\)/)
+      words.areSentAll = false
+      const passed = await type(call)
+      expect(passed.exit).toBe(0)
+      expect(passed.out).toMatch(/^this is a plain proxy: /)
+    } finally {
+      words.areSentAll = false
+      probe.close()
+    }
   })
 
   it('a proxy that is not there is an error of its own', async () => {
