@@ -89,6 +89,11 @@ export class ClientTrust {
     return this.#authorities.map(({ fingerprint: authority, list }) => ({ authority, list }))
   }
 
+  /** Of the authorities. */
+  get keys(): KeyObject[] {
+    return this.#authorities.map(({ publicKey }) => publicKey)
+  }
+
   /**
    * The same authorities, each with what `found` has for it where that is later than its own list and bears its signature:
    * whoever gives it need not be trusted.

@@ -40,16 +40,21 @@ const SIGNATURES: Readonly<Record<string, Signature>> = {
 }
 
 /**
- * Reads the lists of a PEM text (one block or more) or of DER bytes (one). Throws GatewayError `pki-invalid`
+ * Reads the lists of a PEM text (one block or more) or of DER bytes (one). With `keys`, none that they have not signed: it
+ * is refused before its entries are read, which takes long where there are many. Throws GatewayError `pki-invalid`
  * for what is no list, `revocation-list-unusable` for one that cannot be relied on.
  */
-export function readRevocationLists(source: string | Uint8Array): RevocationList[] {
-  if (typeof source !== 'string' && source[0] === DER_TAG.sequence) return [decodeRevocationList(source)]
+export function readRevocationLists(
+  source: string | Uint8Array,
+  keys?: readonly KeyObject[],
+): RevocationList[] {
+  if (typeof source !== 'string' && source[0] === DER_TAG.sequence)
+    return [decodeRevocationList(source, keys)]
   const text = typeof source === 'string' ? source : Buffer.from(source).toString('latin1')
-  return pemBlocks(text, 'X509 CRL').map(decodeRevocationList)
+  return pemBlocks(text, 'X509 CRL').map((der) => decodeRevocationList(der, keys))
 }
 
-function decodeRevocationList(der: Uint8Array): RevocationList {
+function decodeRevocationList(der: Uint8Array, keys: readonly KeyObject[] | undefined): RevocationList {
   const file = new DerReader(der)
   const outer = new DerReader(file.take(DER_TAG.sequence).content)
   file.end()
@@ -58,6 +63,11 @@ function decodeRevocationList(der: Uint8Array): RevocationList {
   const bits = outer.take(DER_TAG.bitString).content
   outer.end()
   if (bits[0] !== 0) throw unusable('its signature is not whole bytes')
+
+  const { keyType, digest } = signatureOf(algorithm)
+  const isSignedBy = (key: KeyObject): boolean =>
+    key.asymmetricKeyType === keyType && verify(digest, signed.raw, key, bits.subarray(1))
+  if (keys !== undefined && !keys.some(isSignedBy)) throw unusable('none of the authorities has signed it')
 
   const list = new DerReader(signed.content)
   list.takeIf(DER_TAG.integer)
@@ -74,15 +84,13 @@ function decodeRevocationList(der: Uint8Array): RevocationList {
   const extensionList = extensions && new DerReader(extensions.content).take(DER_TAG.sequence)
   if (extensionList) refuseCritical(extensionList)
 
-  const { keyType, digest } = signatureOf(algorithm)
   return {
     thisUpdate,
     nextUpdate,
     number: extensionList && numberOf(extensionList),
     serials,
     der,
-    isSignedBy: (key) =>
-      key.asymmetricKeyType === keyType && verify(digest, signed.raw, key, bits.subarray(1)),
+    isSignedBy,
   }
 }
 

@@ -106,7 +106,7 @@ export class SharedLists {
     if (this.#refused.get(authority) === digest) return undefined
     try {
       if (text.length > LIST_CHARS_MAX) throw new GatewayError('state-invalid')
-      const [list, ...more] = readRevocationLists(text.replace(HEAD, ''))
+      const [list, ...more] = readRevocationLists(text.replace(HEAD, ''), trust.keys)
       const isTold = list?.number !== undefined && text.startsWith(`${list.number}\n`)
       const isTaken = trust
         .withLater((one) => (one === authority ? list : undefined))

@@ -1,5 +1,6 @@
-// Two gateways that share a Redis: failed sign-ins and the bytes of a day count together, and what one learns is revoked ends at the other too, over TLS and with a user of the access
-// list, with a message or without; and a gateway that starts late lets nobody in whom the others know to be out.
+// Two gateways that share a Redis: failed sign-ins, the bytes of a day and usage count together, and what one learns is
+// revoked ends at the other too, over TLS, with a user of the access list, with a message or without; and a gateway that
+// starts late lets nobody in whom the others know to be out.
 import { readFileSync } from 'node:fs'
 import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -33,9 +34,12 @@ const ACL = readFileSync(path.join(import.meta.dirname, '../../config/deploy/com
 const COMMANDS = [...ACL.matchAll(/\+\w+/g)].map(([command]) => command)
 
 let authority: TempDir
+/** That vouches for nothing here. */
+let stranger: TempDir
 let origin: RawOrigin
 beforeAll(async () => {
   authority = await makeAuthority()
+  stranger = await makeAuthority()
   for (const name of ['mallory', 'trudy', 'eve'])
     await issue(authority.path, name, { kind: 'client', hosts: [] })
   origin = await startRawOrigin()
@@ -43,6 +47,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await origin[Symbol.asyncDispose]()
   await authority[Symbol.asyncDispose]()
+  await stranger[Symbol.asyncDispose]()
 })
 
 async function connect(replica: Replica, name: string): Promise<Gateway> {
@@ -120,8 +125,7 @@ describe.skipIf(isMissing('redis-server', 'redis-cli'))('two gateways (needs red
     ['a user that is not there', { username: 'nobody' }, 'state-auth-failed'],
     ['a server that speaks TLS where none is meant', { redis: 'redis' }, 'state-unavailable'],
   ])('say what is wrong with %s', async (_what, wrong, code) => {
-    const other = await makeAuthority()
-    const files = { authority: other.file('ca.crt'), passwordFile: other.file('ca.crt') }
+    const files = { authority: stranger.file('ca.crt'), passwordFile: stranger.file('ca.crt') }
     await using replica = await start(undefined, undefined, {
       timeoutMs: 250,
       ...('authority' in wrong && { authority: files.authority }),
@@ -136,7 +140,6 @@ describe.skipIf(isMissing('redis-server', 'redis-cli'))('two gateways (needs red
       ).toBe(1),
     )
     expect(sum(await replica.metrics(), 'sightline_shared_state_up')).toBe(0)
-    await other[Symbol.asyncDispose]()
   })
 
   it('end the streams of a certificate that one of them learns is revoked; others go on', async () => {

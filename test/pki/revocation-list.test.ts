@@ -72,6 +72,20 @@ describe('revocation list', () => {
     expect(list?.isSignedBy(publicKey)).toBe(false)
   })
 
+  it('is refused before its entries are read where it has to be signed by a key that it is not', async () => {
+    const other = await createAuthority({ now: NOW })
+    const strange = new X509Certificate(other.pem.certificate).publicKey
+    const pem = await listOf(['abcdef'])
+    expect(readRevocationLists(pem, [strange, publicKey])[0]?.serials).toEqual(new Set(['abcdef']))
+    expect(() => readRevocationLists(pem, [strange])).toThrow('none of the authorities has signed it')
+    // Its entries are no entries: who reads them says so.
+    const der = await derOf(['abcdef'])
+    der.writeUInt8(0x00, der.indexOf(Buffer.from('abcdef', 'hex')) - 2)
+    expect(() => readRevocationLists(der)).not.toThrow('none of the authorities')
+    expect(() => readRevocationLists(der)).toThrow(GatewayError)
+    expect(() => readRevocationLists(der, [publicKey])).toThrow('none of the authorities has signed it')
+  })
+
   it('is not signed by a key of another kind, which is no reason to fail', async () => {
     const [list] = readRevocationLists(await listOf([]))
     expect(list?.isSignedBy(generateKeyPairSync('ed25519').publicKey)).toBe(false)
