@@ -18,6 +18,8 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     /** Of each transfer, and of the fresh connections. */
     ms: { type: 'string', default: '800' },
+    /** Worker processes of the first tree's gateway, and of each other's. */
+    workers: { type: 'string', multiple: true, default: [] },
     /** Arguments of Node for the first tree and for each other, such as `--max-semi-space-size=32`. */
     node: { type: 'string', multiple: true, default: [] },
   },
@@ -61,7 +63,9 @@ const benches: Bench[] = []
 try {
   for (const [index, directory] of [path.join(import.meta.dirname, '..'), ...values.other].entries()) {
     const tree = path.resolve(directory)
-    const subject = sightline({ tree, node: values.node[index] }).find(({ name }) => name === values.mode)
+    const subject = sightline({ tree, node: values.node[index], workers: values.workers[index] }).find(
+      ({ name }) => name === values.mode,
+    )
     if (subject === undefined)
       throw new Error(
         `--mode is one of ${sightline()

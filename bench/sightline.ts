@@ -14,6 +14,8 @@ export interface SightlineOptions {
   readonly tree?: string | undefined
   /** Sessions of the tunnel client; `auto` where nothing is said. */
   readonly connections?: number | undefined
+  /** Worker processes of the gateway; 1 where nothing is said. */
+  readonly workers?: string | undefined
   /** An argument of Node. */
   readonly node?: string | undefined
 }
@@ -120,6 +122,7 @@ async function serve(
     `inbounds: [{ ${inbound}, listen: "127.0.0.1:0" }]
 egress: { allow: ["127.0.0.1:${bench.origin.port}"] }
 limits: ${LIMITS}
+workers: ${options.workers ?? 1}
 admin: { listen: "127.0.0.1:0" }
 log: { level: warn }
 `,
