@@ -60,7 +60,7 @@ async function serve(): Promise<void> {
     ...load,
     hold: async (way, count) => held.push(...(await load.hold(way, count))),
     release: async () => {
-      for (const socket of [...held.splice(0), ...(flow?.sockets ?? [])]) socket.destroy()
+      for (const socket of [...held.splice(0), ...(flow?.sockets ?? [])]) load.breakOff(socket)
       flow = undefined
     },
     flood: async (way, streams) => {

@@ -3,12 +3,14 @@
 // the same interval, of the processes that are measured and of this one.
 import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { PATTERN, patternHash } from './pattern.ts'
 import { cpuSecondsOf } from './processes.ts'
 import { connect, direct, open, targetOf, type Way } from './way.ts'
 
 const ENDLESS_BYTES = 1_000_000_000_000
 const PING_BYTES = 64
+const UPLOAD_PIECE = PATTERN.subarray(0, 256 * 1024)
 /** From the first byte on every stream to the start of the clock: flow control finds its size. */
 const WARM_MS = 150
 const STALL_MS = 60_000
@@ -112,14 +114,16 @@ export async function uploads(way: Way, streams: number): Promise<Flow> {
     const socket = await open(way, () => {})
     socket.on('error', () => {})
     socket.write(ask(way, 'POST', '/sink', ENDLESS_BYTES))
-    const more = (): void => {
-      while (!socket.destroyed && socket.write(PATTERN)) continue
-    }
-    socket.on('drain', more)
-    more()
     return socket
   }
   const sockets = await Promise.all(Array.from({ length: streams }, one))
+  for (const socket of sockets) {
+    const more = (): void => {
+      while (!socket.destroyed && socket.write(UPLOAD_PIECE)) continue
+    }
+    socket.on('drain', more)
+    more()
+  }
   while (sunk.bytes === before) await next()
   return { sockets: [...sockets, counter], arrived: () => ({ ...sunk }) }
 }
@@ -136,13 +140,19 @@ export async function bulk(
   await wait(ms)
   const after = arrived()
   const { seconds, loadCpus } = cpu()
-  for (const socket of sockets) socket.destroy()
+  for (const socket of sockets) breakOff(socket)
   const bytes = after.bytes - before.bytes
   return {
     perSecond: bytes / 1000 / (after.atMs - before.atMs),
     cpuPerGB: seconds / (bytes / 1e9),
     loadCpus,
   }
+}
+
+/** What is on the way is dropped, so that it does not go through what is measured next. */
+export function breakOff(socket: Socket): void {
+  if (socket instanceof TLSSocket) socket.destroy()
+  else socket.resetAndDestroy()
 }
 
 /** Fresh connections for `ms` (and at least 100), `inFlight` at once: dial, handshake, request, `bytes` bytes, end. */

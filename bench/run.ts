@@ -20,6 +20,8 @@ const { values } = parseArgs({
     ms: { type: 'string', default: '500' },
     /** Without what takes long: links, 8,000 connections. */
     quick: { type: 'boolean', default: false },
+    /** Only modes whose name holds one of these. */
+    only: { type: 'string', multiple: true, default: [] },
     name: { type: 'string', default: 'modes' },
   },
 })
@@ -122,7 +124,9 @@ async function measure(started: Started): Promise<void> {
 async function run(): Promise<void> {
   const loadBefore = os.loadavg()[0] ?? 0
   const startedAt = new Date().toISOString()
-  const modes = sightline()
+  const isWanted = ({ name }: { readonly name: string }): boolean =>
+    values.only.length === 0 || values.only.some((part) => name.includes(part))
+  const modes = sightline().filter(isWanted)
   const sessions = SESSIONS.flatMap((connections) =>
     sightline({ connections })
       .filter(({ name }) => name === 'tunnel')
@@ -141,7 +145,7 @@ async function run(): Promise<void> {
     for (const link of LINKS) await measuring.longLinks(relays, link, LINK_MS, `link-${link.roundTripMs}`)
     say('long links')
   }
-  const subjects = [...modes, ...sessions]
+  const subjects = [...modes, ...sessions.filter(isWanted)]
   await measuring.inBench({}, async (bench) => {
     const started = await measuring.startAll(bench, subjects)
     for (let round = 0; round < ROUNDS; round += 1) {
