@@ -98,7 +98,7 @@ function table(rows: readonly Row[], measures: readonly Measure[]): string {
     if (clear.length + inferable.length + Object.keys(rest).length === 0) return 'not there'
     const read = clear.map(words).join(', ')
     const told = inferable.length === 0 ? '' : `; can tell ${inferable.map(words).join(', ')}`
-    return `${clear.length}: ${read}${told}`
+    return clear.length === 0 ? `nothing${told}` : `${clear.length}: ${read}${told}`
   }
   const seen = OBSERVERS.slice(0, 2)
   const head = [

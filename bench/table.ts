@@ -21,7 +21,8 @@ function facts({ machine, settings, startedAt, tookSeconds, hashedBytes }: Resul
 
 const cell = (figures: Figures | undefined, { digits }: Measure): string => {
   if (figures === undefined) return '–'
-  const shown = (value: number): string => value.toFixed(digits)
+  // Nothing, where the memory of a process has shrunk by a little.
+  const shown = (value: number): string => value.toFixed(digits).replace(/^-(0(\.0+)?)$/, '$1')
   if (figures.samples.length === 1) return shown(figures.median)
   return `${shown(figures.median)} (${shown(figures.low)}–${shown(figures.high)})`
 }
