@@ -84,6 +84,8 @@ local ERRORS = {
   [83] = "state-invalid",
   [84] = "state-auth-failed",
   [85] = "state-untrusted",
+  [90] = "usage-store-unavailable",
+  [91] = "usage-store-invalid",
   [255] = "internal-error",
 }
 
