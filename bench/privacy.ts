@@ -183,7 +183,7 @@ ${heads.join('\n')}
 ${costHeads.join('\n')}
 ${drawn.join('\n')}
 ${legend.join('\n')}
-<text class="faint" x="${LABEL}" y="${height - 12}">in each group from the left: ${information.map(words).join(', ')}</text>
+<text class="faint" x="0" y="${height - 12}">in each group from the left: ${information.map(words).join(', ')}</text>
 </svg>
 `
 }
