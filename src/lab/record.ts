@@ -65,9 +65,11 @@ export async function record(
 
   stage.take()
   stage.records.begin()
-  stage.wires.watch(passed && ((): void => passed(() => recording(stage.peek()))))
+  // Whoever looks late, when other phases have begun, still sees the request and nothing else.
+  let request: Taken | undefined
+  stage.wires.watch(passed && ((): void => passed(() => recording(request ?? stage.peek()))))
   const onKeylog = (line: Buffer): void => void (keylogs.application += line.toString('latin1'))
-  const request = await phase('the request', async (tunnel) => {
+  request = await phase('the request', async (tunnel) => {
     await stage.introduce(canaries)
     await makeRequest(cast, tunnel, onKeylog)
   })

@@ -51,4 +51,29 @@ describe('runLab, watched', () => {
     expect(total).toBeGreaterThan(5)
     expect(seen).toEqual(Array.from({ length: total }, (_, index) => index + 1))
   })
+
+  it('shows whoever looks late the request, and nothing of what is sent after it', async () => {
+    let soFar: (() => Recording) | undefined
+    const sent: string[] = []
+    const look = (): void => {
+      const { access } = soFar?.() ?? { access: [] }
+      sent.push(access.map((connection) => streamBytes(connection, 'up').toString('latin1')).join(''))
+    }
+    const timer = setInterval(look, 1)
+    const { recordings } = await measure({
+      modes: ['http-proxy'],
+      variants: [],
+      schemes: ['https'],
+      words: { requestBody: 'between-us' },
+      passed: (now) => (soFar = now),
+    })
+    clearInterval(timer)
+    // The gateway is asked in clear for what it has to refuse, with the same words, when the request is over.
+    const refused = recordings[0]?.refusals.access ?? []
+    expect(refused.map((connection) => streamBytes(connection, 'up').toString()).join('')).toContain(
+      'between-us',
+    )
+    expect(sent.at(-1)).toContain('CONNECT ')
+    expect(sent.filter((text) => text.includes('between-us'))).toEqual([])
+  })
 })
