@@ -66,13 +66,14 @@ export async function record(
   stage.take()
   stage.records.begin()
   // Whoever looks late, when other phases have begun, still sees the request and nothing else.
-  let request: Taken | undefined
-  stage.wires.watch(passed && ((): void => passed(() => recording(request ?? stage.peek()))))
+  const over: { request?: Taken } = {}
+  stage.wires.watch(passed && ((): void => passed(() => recording(over.request ?? stage.peek()))))
   const onKeylog = (line: Buffer): void => void (keylogs.application += line.toString('latin1'))
-  request = await phase('the request', async (tunnel) => {
+  const request = await phase('the request', async (tunnel) => {
     await stage.introduce(canaries)
     await makeRequest(cast, tunnel, onKeylog)
   })
+  over.request = request
   stage.wires.watch(undefined)
   stage.records.tellNobodyElse()
 
