@@ -62,7 +62,9 @@ describe.skipIf(NO_CHROMIUM)('the console in a browser (needs chromium)', () => 
       await open.page.locator('a[href="#cost"]').click()
       const { ms, mbs, range } = (language === 'en' ? EN : UR).cost
       const ofTunnel = [range(ms(2), ms(1), ms(3)), range(mbs(200), mbs(100), mbs(300))]
-      expect((await open.page.locator('.cost-table td bdi').allInnerTexts()).slice(-2)).toEqual(ofTunnel)
+      const ranges = open.page.locator('.cost-table td bdi')
+      await ranges.last().waitFor()
+      expect((await ranges.allInnerTexts()).slice(-2)).toEqual(ofTunnel)
       await open.page.locator('a[href="#matrix"]').click()
       const { recorded } = language === 'en' ? EN : UR
       await open.page.locator('.recorded > div .sealed').nth(1).waitFor()
