@@ -52,7 +52,7 @@ mark { background: var(--mark); color: var(--mark-text); } .place { color: var(-
   .matrix, .matrix caption, .matrix tbody, .matrix tr, .matrix th, .matrix td { display: block; width: auto; }
   .matrix thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .matrix tbody tr { display: grid; grid-template-columns: repeat(3, 1fr); gap: .3rem; border-bottom: 1px solid var(--line); padding: .4rem 0; }
-  .matrix tbody th { grid-column: 1 / -1; font-weight: 600; padding: 0; border: 0; } .matrix td { border: 0; padding: 0; }
+  .matrix tbody th { grid-column: 1 / -1; font-weight: 600; padding: 0; border: 0; } .matrix td { display: flex; flex-direction: column; justify-content: flex-end; border: 0; padding: 0; }
   .matrix.joined tbody tr { grid-template-columns: 1fr; } .matrix.covered tbody tr, .matrix.written tbody tr { grid-template-columns: 1fr 1fr; }
   .matrix td::before { content: attr(data-mode); display: block; font-size: .72rem; line-height: 1.3; color: var(--soft); }
   .cell { padding: .1rem .3rem; font-size: .85rem; } tbody th { width: 9rem; }
