@@ -10,7 +10,7 @@ import { ENCRYPTED_PEERS } from './peers/encrypted.ts'
 import { OPENVPN } from './peers/openvpn.ts'
 import { PLAIN_PEERS } from './peers/plain.ts'
 import { bars } from './plot.ts'
-import { findProgram } from './processes.ts'
+import { findProgram } from '../test/support/programs.ts'
 import { machineFacts, save, type Measure, type Missing } from './results.ts'
 import { sightline } from './sightline.ts'
 import { markdown } from './table.ts'
@@ -103,16 +103,7 @@ async function run(): Promise<void> {
   for (let round = 0; round < ROUNDS; round += 1)
     await measuring.longLinks(linked, LINK, LINK_MS, 'link-share')
   say(`long links, ${ROUNDS} rounds`)
-  await measuring.inBench({}, async (bench) => {
-    const started = await measuring.startAll(bench, subjects)
-    for (let round = 0; round < ROUNDS; round += 1) {
-      for (let turn = 0; turn < started.length; turn += 1) {
-        const next = started[(round * TURN + turn) % started.length]
-        if (next !== undefined) await measuring.attempt(next.subject, () => measure(next))
-      }
-      say(`round ${round + 1} of ${ROUNDS}`)
-    }
-  })
+  await measuring.inRounds(subjects, { rounds: ROUNDS, turn: TURN }, measure)
   for (const [{ name }, reason] of measuring.failed) missing.push({ name, reason })
   const measured = subjects.map((subject) => measuring.resultOf(subject))
   const results = {

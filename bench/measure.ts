@@ -45,6 +45,24 @@ export class Measuring {
     for (const bench of this.#open) await bench.stop()
   }
 
+  /** Everybody once in each round, which begins `turn` places after the one before. */
+  async inRounds(
+    subjects: readonly Subject[],
+    { rounds, turn }: { readonly rounds: number; readonly turn: number },
+    measure: (started: Started) => Promise<void>,
+  ): Promise<void> {
+    await this.inBench({}, async (bench) => {
+      const started = await this.startAll(bench, subjects)
+      for (let round = 0; round < rounds; round += 1) {
+        for (let place = 0; place < started.length; place += 1) {
+          const next = started[(round * turn + place) % started.length]
+          if (next !== undefined) await this.attempt(next.subject, () => measure(next))
+        }
+        say(`round ${round + 1} of ${rounds}`)
+      }
+    })
+  }
+
   /** A bench for as long as `use` takes. */
   async inBench<T>(
     options: Parameters<typeof Bench.start>[0],

@@ -1,29 +1,15 @@
 // Processes of the benchmarks: started, asked what they took, and ended, by id. Rule: what a program starts itself counts
 // with it, and is ended with it: a process is always taken with all its children.
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
-import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import net, { type AddressInfo } from 'node:net'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
+import { findProgram } from '../test/support/programs.ts'
 
-const SBIN = ['/usr/local/sbin', '/usr/sbin', '/sbin']
 const START_TIMEOUT_MS = 20_000
 /** Of /proc/PID/stat: USER_HZ, the same on every machine that Node runs on. */
 const TICKS_A_SECOND = 100
-
-/** The path of an installed program, or undefined. */
-export function findProgram(name: string): string | undefined {
-  return [...(process.env['PATH'] ?? '').split(path.delimiter), ...SBIN]
-    .map((directory) => path.join(directory, name))
-    .find((file) => {
-      try {
-        accessSync(file, constants.X_OK)
-        return true
-      } catch {
-        return false
-      }
-    })
-}
 
 /** What programs of ours say of their listeners. */
 export interface Ready {

@@ -146,16 +146,7 @@ async function run(): Promise<void> {
     say('long links')
   }
   const subjects = [...modes, ...sessions.filter(isWanted)]
-  await measuring.inBench({}, async (bench) => {
-    const started = await measuring.startAll(bench, subjects)
-    for (let round = 0; round < ROUNDS; round += 1) {
-      for (let turn = 0; turn < started.length; turn += 1) {
-        const next = started[(round * 2 + turn) % started.length]
-        if (next !== undefined) await measuring.attempt(next.subject, () => measure(next))
-      }
-      say(`round ${round + 1} of ${ROUNDS}`)
-    }
-  })
+  await measuring.inRounds(subjects, { rounds: ROUNDS, turn: 2 }, measure)
   const measured = subjects.map((subject) => measuring.resultOf(subject))
   const results = {
     version: 1 as const,

@@ -161,11 +161,11 @@ export class Gateway {
     }))
   }
 
-  /** True from the moment that it is to stop: who routes to it should route elsewhere. */
   get tunnelTraffic(): TunnelTraffic {
     return this.#outbounds.tunnelTraffic
   }
 
+  /** True from the moment that it is to stop: who routes to it should route elsewhere. */
   get draining(): boolean {
     return this.#state !== 'serving'
   }

@@ -1,24 +1,25 @@
 // Who may have a password checked, and when. A source that failed waits longer each time, and a name at that source
 // sooner than the rest of it: never the same name elsewhere, so that nobody can lock others out. Rules: no check is
 // made before its wait is over; what waits is bounded for each source; credentials that were right do not wait.
-import { createHmac, randomBytes } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import { GatewayError } from '../errors.ts'
-import { FailureDelay } from '../policy/failure-delay.ts'
+import type { DelaySteps } from '../policy/failure-delay.ts'
 import { sourceKey } from '../policy/limits.ts'
 import type { Identity } from '../protocol/request.ts'
-import type { DelaySteps, SharedSignIns } from '../state/shared-sign-ins.ts'
+import type { SharedSignIns } from '../state/shared-sign-ins.ts'
+import { SignInDelays } from './sign-in-delays.ts'
 import type { Users } from './users.ts'
 
-const STEPS = { firstMs: 250, longestMs: 4_000, forgetMs: 10 * 60_000, entries: 10_000 } as const
 /** Many users share one source behind a NAT: a few that mistype must not slow the others. */
 const FREE_FAILURES_OF_SOURCE = 10
 /** Who would have to wait longer is told to come again instead. */
 const LONGEST_WAIT_MS = 8_000
 const ATTEMPTS_PER_SOURCE = 32
-/** For what all replicas count together. */
-const SHARED_STEPS: DelaySteps = {
-  ...STEPS,
+/** Here, and for what all replicas and workers count together. */
+const STEPS: DelaySteps = {
+  firstMs: 250,
+  longestMs: 4_000,
+  forgetMs: 10 * 60_000,
   freeFailures: { ofSource: FREE_FAILURES_OF_SOURCE, ofPair: 0 },
   mostMs: LONGEST_WAIT_MS,
 }
@@ -45,12 +46,10 @@ export interface Credentials {
 
 export class SignIns {
   #clock: SignInClock
-  #ofPair = new FailureDelay({ ...STEPS, freeFailures: 0 })
-  #ofSource = new FailureDelay({ ...STEPS, freeFailures: FREE_FAILURES_OF_SOURCE })
+  #delays = new SignInDelays(STEPS)
   /** What is being tried, so that a browser's twenty requests with one password are one attempt. */
   #attempts = new Map<string, Promise<boolean>>()
   #attemptsOf = new Map<string, number>()
-  #key = randomBytes(32)
   #shared: () => SharedDelays | undefined
 
   /** `shared`: what other replicas count, where there are any; asked beside what is counted here. */
@@ -78,25 +77,22 @@ export class SignIns {
   }
 
   async #attempt(users: Users, name: string, password: string, source: string): Promise<boolean> {
-    // Hashed, so that a name is as short as any other and is not kept.
-    const pair = createHmac('sha256', this.#key).update(`${source} ${name}`).digest('base64')
-    const ownMs = this.#reserve(source, pair)
+    const ownMs = this.#reserve(source, name)
     const others = this.#attemptsOf.get(source) ?? 0
     this.#attemptsOf.set(source, others + 1)
     try {
       const shared = this.#shared()
-      const sharedMs = shared === undefined ? 0 : await shared.reserve(source, name, SHARED_STEPS)
+      const sharedMs = shared === undefined ? 0 : await shared.reserve(source, name, STEPS)
       if (sharedMs > LONGEST_WAIT_MS) throw new GatewayError('rate-limited', { side: 'client' })
       const waitMs = Math.max(ownMs, sharedMs)
       if (waitMs > 0) await this.#clock.wait(waitMs)
       const isRight = await users.check(name, password)
       if (isRight) {
-        this.#ofPair.succeeded(pair)
+        this.#delays.succeeded(source, name)
         if (shared !== undefined) await shared.succeeded(source, name)
       } else {
-        this.#ofPair.failed(pair, this.#clock.nowMs())
-        this.#ofSource.failed(source, this.#clock.nowMs())
-        if (shared !== undefined) await shared.failed(source, name, SHARED_STEPS)
+        this.#delays.failed(source, name, this.#clock.nowMs())
+        if (shared !== undefined) await shared.failed(source, name, STEPS)
       }
       return isRight
     } finally {
@@ -107,14 +103,10 @@ export class SignIns {
   }
 
   /** Milliseconds to wait. Errors: `rate-limited`. */
-  #reserve(source: string, pair: string): number {
-    const nowMs = this.#clock.nowMs()
-    const waitMs = Math.max(this.#ofSource.waitMs(source, nowMs), this.#ofPair.waitMs(pair, nowMs))
-    if (waitMs > LONGEST_WAIT_MS || (this.#attemptsOf.get(source) ?? 0) >= ATTEMPTS_PER_SOURCE) {
-      throw new GatewayError('rate-limited', { side: 'client' })
-    }
-    this.#ofSource.reserve(source, nowMs + waitMs)
-    this.#ofPair.reserve(pair, nowMs + waitMs)
+  #reserve(source: string, name: string): number {
+    const isFull = (this.#attemptsOf.get(source) ?? 0) >= ATTEMPTS_PER_SOURCE
+    const waitMs = isFull ? Infinity : this.#delays.reserve(source, name, this.#clock.nowMs())
+    if (waitMs > LONGEST_WAIT_MS) throw new GatewayError('rate-limited', { side: 'client' })
     return waitMs
   }
 }

@@ -14,6 +14,16 @@ export interface FailureDelayOptions {
   readonly entries: number
 }
 
+/** For failed sign-ins: a source, and a name at it (gateway/sign-in-delays.ts, state/shared-sign-ins.ts). */
+export interface DelaySteps {
+  readonly firstMs: number
+  readonly longestMs: number
+  readonly forgetMs: number
+  readonly freeFailures: { readonly ofSource: number; readonly ofPair: number }
+  /** Who would wait for longer takes no turn. */
+  readonly mostMs: number
+}
+
 interface Entry {
   failures: number
   /** The next try may begin. */

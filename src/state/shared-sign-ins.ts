@@ -4,17 +4,8 @@
 // away or says what it cannot, only what was counted here holds.
 import { createHmac } from 'node:crypto'
 import { toGatewayError, type ErrorCode } from '../errors.ts'
+import type { DelaySteps } from '../policy/failure-delay.ts'
 import type { StateLink } from './link.ts'
-
-/** As policy/failure-delay.ts has them. */
-export interface DelaySteps {
-  readonly firstMs: number
-  readonly longestMs: number
-  readonly forgetMs: number
-  readonly freeFailures: { readonly ofSource: number; readonly ofPair: number }
-  /** Who would wait for longer takes no turn. */
-  readonly mostMs: number
-}
 
 /** KEYS: source, pair. ARGV: first, longest and forget in ms, free failures of each, most in ms. */
 const COMMON = `

@@ -1,18 +1,15 @@
 // What counts over all workers, kept by the primary alone: places, rates of new connections, sign-ins that failed, bytes of
 // identities. Rules: it is the same counting as in one process, so nothing is ever let in past a limit; and what a worker
 // held is given back when it ends, however it ends.
-import { createHmac, randomBytes } from 'node:crypto'
 import type { Limits } from '../config/schema.ts'
 import { Admission } from '../gateway/admission.ts'
 import type { ByteShare } from '../gateway/places.ts'
-import { FailureDelay } from '../policy/failure-delay.ts'
-import type { Identity } from '../protocol/request.ts'
+import { SignInDelays } from '../gateway/sign-in-delays.ts'
+import type { DelaySteps } from '../policy/failure-delay.ts'
 import { Counts } from '../policy/limits.ts'
-import type { DelaySteps } from '../state/shared-sign-ins.ts'
+import type { Identity } from '../protocol/request.ts'
 import { ByteBook } from './byte-book.ts'
 import type { Notice, Question } from './messages.ts'
-
-const DELAY_ENTRIES = 10_000
 
 export interface HeadCountClocks {
   /** Goes forward, from anywhere. */
@@ -22,11 +19,6 @@ export interface HeadCountClocks {
 }
 
 const NOTHING_BEFORE = (): number => 0
-
-interface Delays {
-  readonly ofPair: FailureDelay
-  readonly ofSource: FailureDelay
-}
 
 /** What one worker has of all that is counted. */
 class Held {
@@ -61,8 +53,7 @@ export class HeadCount {
   #associations = 0
   #bytes: ByteBook
   #held = new Map<number, Held>()
-  #delays: Delays | undefined
-  #key = randomBytes(32)
+  #delays: SignInDelays | undefined
 
   /** `before`: what an identity moved today as far as it was written down. */
   constructor(
@@ -126,15 +117,11 @@ export class HeadCount {
         held.associations -= 1
         return undefined
       case 'reserve':
-        return this.#reserve(ask[1], ask[2], ask[3])
-      case 'failed': {
-        const { ofPair, ofSource } = this.#delaysBy(ask[3])
-        const nowMs = this.#clocks.nowMs()
-        ofPair.failed(this.#pair(ask[1], ask[2]), nowMs)
-        return ofSource.failed(ask[1], nowMs)
-      }
+        return this.#delaysBy(ask[3]).reserve(ask[1], ask[2], this.#clocks.nowMs())
+      case 'failed':
+        return this.#delaysBy(ask[3]).failed(ask[1], ask[2], this.#clocks.nowMs())
       case 'succeeded':
-        return this.#delays?.ofPair.succeeded(this.#pair(ask[1], ask[2]))
+        return this.#delays?.succeeded(ask[1], ask[2])
       case 'bytes':
         return this.#bytes.count(worker, ask[1])
     }
@@ -186,30 +173,9 @@ export class HeadCount {
     return { key, day: 0, elsewhere: 0, share: 1 }
   }
 
-  /** As the one process does it: who would wait too long takes no turn. */
-  #reserve(source: string, name: string, steps: DelaySteps): number {
-    const { ofPair, ofSource } = this.#delaysBy(steps)
-    const nowMs = this.#clocks.nowMs()
-    const pair = this.#pair(source, name)
-    const waitMs = Math.max(ofSource.waitMs(source, nowMs), ofPair.waitMs(pair, nowMs))
-    if (waitMs > steps.mostMs) return waitMs
-    ofSource.reserve(source, nowMs + waitMs)
-    ofPair.reserve(pair, nowMs + waitMs)
-    return waitMs
-  }
-
-  #delaysBy({ firstMs, longestMs, forgetMs, freeFailures }: DelaySteps): Delays {
-    const options = { firstMs, longestMs, forgetMs, entries: DELAY_ENTRIES }
-    this.#delays ??= {
-      ofPair: new FailureDelay({ ...options, freeFailures: freeFailures.ofPair }),
-      ofSource: new FailureDelay({ ...options, freeFailures: freeFailures.ofSource }),
-    }
+  #delaysBy(steps: DelaySteps): SignInDelays {
+    this.#delays ??= new SignInDelays(steps)
     return this.#delays
-  }
-
-  /** Hashed, so that a name is as short as any other and is not kept. */
-  #pair(source: string, name: string): string {
-    return createHmac('sha256', this.#key).update(`${source} ${name}`).digest('base64')
   }
 }
 

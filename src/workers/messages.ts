@@ -4,7 +4,7 @@ import type { Config } from '../config/schema.ts'
 import { GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
 import type { ByteShare, ByteUse } from '../gateway/places.ts'
 import type { BoundAddress, Mode } from '../protocol/request.ts'
-import type { DelaySteps } from '../state/shared-sign-ins.ts'
+import type { DelaySteps } from '../policy/failure-delay.ts'
 import type { UseOfDay } from '../state/usage-store.ts'
 import type { MetricSamples } from './merge.ts'
 

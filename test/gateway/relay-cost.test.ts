@@ -1,34 +1,17 @@
 // What a MiB and a connection cost, counted: reads, writes, buffers, listeners and timers, never seconds, so that a
 // change that makes the relaying slower is seen on a busy machine too. Whoever makes a count smaller lowers its limit.
 import { once } from 'node:events'
-import net from 'node:net'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import type net from 'node:net'
+import { describe, expect, it } from 'vitest'
 import { relay } from '../../src/gateway/relay.ts'
 import { BufferBudget } from '../../src/transport/buffer-budget.ts'
 import { IdleSweep } from '../../src/transport/deadline.ts'
 import { MessageWriter } from '../../src/transport/message-writer.ts'
-import { connectTcp } from '../../src/transport/tcp-socket.ts'
+import { tcpPair } from '../support/tcp-pair.ts'
 
 const MIB = 1024 * 1024
 const MIBS = 64
-const HOST = '127.0.0.1'
-
-/** Two ends of a connection; `ours` is opened as the gateway opens one to an origin. */
-async function link(): Promise<{ ours: net.Socket; peer: net.Socket }> {
-  const server = net.createServer({ allowHalfOpen: true, highWaterMark: 16 * 1024 }).listen(0, HOST)
-  await once(server, 'listening')
-  const accepted = once(server, 'connection') as Promise<[net.Socket]>
-  const { port } = server.address() as net.AddressInfo
-  const ours = connectTcp({ host: HOST, port, allowHalfOpen: true })
-  const [peer] = await accepted
-  server.close()
-  for (const socket of [ours, peer]) socket.on('error', () => {})
-  onTestFinished(() => {
-    ours.destroy()
-    peer.destroy()
-  })
-  return { ours, peer }
-}
+const SMALL_READS = { highWaterMark: 16 * 1024 }
 
 const options = { sweep: new IdleSweep(), idleMs: 600_000, moved: () => 0 }
 const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
@@ -37,7 +20,7 @@ const listeners = (socket: net.Socket): number =>
 
 describe('what it costs', () => {
   it('to relay a MiB: at most 24 writes, none of them of a copy, and no buffer of its own', async () => {
-    const [client, upstream] = [await link(), await link()]
+    const [client, upstream] = [await tcpPair(SMALL_READS), await tcpPair(SMALL_READS)]
     let writes = 0
     let copies = 0
     const buffers = new Set<ArrayBufferLike>()
@@ -94,7 +77,7 @@ describe('what it costs', () => {
   })
 
   it('to have a relay open: 12 listeners on both sides together, and no timer', async () => {
-    const links = await Promise.all(Array.from({ length: 20 }, link))
+    const links = await Promise.all(Array.from({ length: 20 }, () => tcpPair(SMALL_READS)))
     const [first, second, ...others] = links.map(({ ours }) => ours)
     if (first === undefined || second === undefined) throw new Error('no links')
     const before = listeners(first) + listeners(second)

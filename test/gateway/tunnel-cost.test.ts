@@ -3,7 +3,7 @@
 // lowers its limit.
 import { once } from 'node:events'
 import http from 'node:http'
-import net, { type AddressInfo, type Socket } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
@@ -11,9 +11,9 @@ import { relay } from '../../src/gateway/relay.ts'
 import type { MuxStream } from '../../src/protocol/mux/stream.ts'
 import { IdleSweep } from '../../src/transport/deadline.ts'
 import { StreamSocket } from '../../src/transport/stream-socket.ts'
-import { connectTcp } from '../../src/transport/tcp-socket.ts'
 import { TunnelConnection, WEBSOCKET_LIMITS } from '../../src/transport/tunnel-connection.ts'
 import { SITE } from '../support/mux-pair.ts'
+import { tcpPair } from '../support/tcp-pair.ts'
 
 const masked = vi.hoisted(() => ({ bytes: 0, inResizable: 0 }))
 vi.mock('../../src/protocol/websocket-mask.ts', async (original) => {
@@ -81,23 +81,6 @@ async function tunnel(): Promise<Tunnel> {
   return { gateway, client, gatewaySocket, clientSocket, webSocket, opened }
 }
 
-/** Two ends of a TCP connection; `ours` is what is relayed. */
-async function link(): Promise<{ ours: Socket; peer: Socket }> {
-  const server = net.createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const accepted = once(server, 'connection') as Promise<[Socket]>
-  const { port } = server.address() as AddressInfo
-  const ours = connectTcp({ host: '127.0.0.1', port, allowHalfOpen: true })
-  const [peer] = await accepted
-  server.close()
-  for (const socket of [ours, peer]) socket.on('error', () => {})
-  onTestFinished(() => {
-    ours.destroy()
-    peer.destroy()
-  })
-  return { ours, peer }
-}
-
 /** Counts the writes of `socket`. */
 function countWrites(socket: Socket): { readonly writes: number } {
   const write = vi.spyOn(socket, 'write')
@@ -110,7 +93,7 @@ function countWrites(socket: Socket): { readonly writes: number } {
 
 /** One stream of `made`, joined to a relay at both ends. */
 async function stream(made: Tunnel): Promise<{ application: Socket; origin: Socket; local: Socket }> {
-  const [local, far] = [await link(), await link()]
+  const [local, far] = [await tcpPair(), await tcpPair()]
   const muxed = made.client.session.open('tcp', SITE, NO_EVENTS)
   const answered = Promise.withResolvers<void>()
   const near = new StreamSocket(muxed, { opened: () => answered.resolve(), refused: answered.reject })

@@ -1,7 +1,7 @@
 // What counts over all workers: the limits of one process, whoever asks, and nothing kept of a worker that ended.
 import { describe, expect, it } from 'vitest'
 import { configSchema, type ConfigInput } from '../../src/config/schema.ts'
-import type { DelaySteps } from '../../src/state/shared-sign-ins.ts'
+import type { DelaySteps } from '../../src/policy/failure-delay.ts'
 import { HeadCount } from '../../src/workers/head-count.ts'
 import type { Question } from '../../src/workers/messages.ts'
 

@@ -7,6 +7,7 @@ import type { Recording } from '../../recording.ts'
 import { TRAFFIC_WORDS } from '../words.ts'
 import { evidencePieces, openedPart, opener, type Packets } from './evidence.ts'
 import { markup, type Html } from './html.ts'
+import { table } from './table.ts'
 
 /** What passed on the client's link while that traffic was made. */
 const CAPTURES: Readonly<Record<CoverageTraffic, string>> = {
@@ -33,20 +34,12 @@ export function aroundPart(runs: readonly LabRun[]): Html {
       With the mode on, what still left the client outside it? This is the real difference between a proxy and
       a VPN.
     </p>
-    <table class="matrix covered">
-      <caption>
-        What left the client outside the mode
-      </caption>
-      <thead>
-        <tr>
-          <td></td>
-          ${COVERAGE_TRAFFIC.map((traffic) => markup`<th scope="col">${TRAFFIC_WORDS[traffic]}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${rows}
-      </tbody>
-    </table>`
+    ${table({
+      kind: 'matrix covered',
+      title: 'What left the client outside the mode',
+      heads: COVERAGE_TRAFFIC.map((traffic) => TRAFFIC_WORDS[traffic]),
+      rows,
+    })}`
 }
 
 /** Everything behind one run's answers. */

@@ -9,6 +9,7 @@ import { factsOf, procedureLines, type Fact } from '../facts.ts'
 import { byVisit, listed, OBSERVER_WORDS, VISIT_WORDS, visitOf } from '../words.ts'
 import { evidenceButton } from './evidence.ts'
 import { markup, type Html } from './html.ts'
+import { table } from './table.ts'
 
 const VERDICTS: Readonly<Record<Fact['verdict'], string>> = {
   shown: 'shown',
@@ -99,21 +100,12 @@ export function collusionPart(
       Here: ${listed(titles)}. What both read ties their records together; where they share nothing, times do.
     </p>
     ${times}
-    <table class="matrix joined">
-      <caption>
-        What joining their records reveals
-      </caption>
-      <thead>
-        <tr>
-          <td></td>
-          <th scope="col">joining them links</th>
-          <th scope="col">both read</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${rows}
-      </tbody>
-    </table>`
+    ${table({
+      kind: 'matrix joined',
+      title: 'What joining their records reveals',
+      heads: ['joining them links', 'both read'],
+      rows,
+    })}`
 }
 
 export function controlsPart({ runs, standIns }: LabResult): Html {

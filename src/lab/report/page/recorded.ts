@@ -8,6 +8,7 @@ import type { Recording } from '../../recording.ts'
 import { listed } from '../words.ts'
 import { openedPart, opener } from './evidence.ts'
 import { markup, type Html } from './html.ts'
+import { table } from './table.ts'
 
 const MAX_CHARACTERS = 12_000
 const SOURCE_WORDS: Readonly<Record<RecordSource, string>> = {
@@ -39,21 +40,13 @@ export function recordedPart(runs: readonly LabRun[]): Html {
       Beside what its operator could see: what the gateway wrote and said of itself, ${bytes} bytes in all, was searched
       for every planted word. Found: ${found}.
     </p>
-    <table class="matrix written">
-      <caption>
-        Planted words in what the gateway wrote
-        <span>how many, and in how many bytes</span>
-      </caption>
-      <thead>
-        <tr>
-          <td></td>
-          ${RECORD_SOURCES.map((source) => markup`<th scope="col">${SOURCE_WORDS[source]}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${rows}
-      </tbody>
-    </table>`
+    ${table({
+      kind: 'matrix written',
+      title: 'Planted words in what the gateway wrote',
+      says: 'how many, and in how many bytes',
+      heads: RECORD_SOURCES.map((source) => SOURCE_WORDS[source]),
+      rows,
+    })}`
 }
 
 /** Everything behind one run's numbers. */

@@ -16,6 +16,7 @@ import {
 } from '../words.ts'
 import { evidenceButton, evidenceOf, type Packets } from './evidence.ts'
 import { Html, markup } from './html.ts'
+import { table } from './table.ts'
 import { changesPart, collusionPart, controlsPart, factsPart, shapePart } from './parts.ts'
 import { aroundEvidence, aroundPart } from './around.ts'
 import { recordedEvidence, recordedPart } from './recorded.ts'
@@ -136,7 +137,6 @@ function matrixPart(runs: readonly LabRun[]): Html {
 
 function observerTable(runs: readonly LabRun[], observer: Observer): Html {
   const { title, says } = OBSERVER_WORDS[observer]
-  const heads = runs.map((run) => markup`<th scope="col">${modeName(run)}</th>`)
   const rows = INFORMATION.map((information) => {
     const cells = runs.map((run) => {
       const cell = cellOf(run, observer, information)
@@ -148,19 +148,5 @@ function observerTable(runs: readonly LabRun[], observer: Observer): Html {
       ${cells}
     </tr>`
   })
-  return markup`<table class="matrix">
-    <caption>
-      ${title}
-      <span>${says}</span>
-    </caption>
-    <thead>
-      <tr>
-        <td></td>
-        ${heads}
-      </tr>
-    </thead>
-    <tbody>
-      ${rows}
-    </tbody>
-  </table>`
+  return table({ kind: 'matrix', title, says, heads: runs.map(modeName), rows })
 }
