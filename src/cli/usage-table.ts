@@ -1,7 +1,7 @@
 // How `sightline usage` looks: who moved how much, and how much of a quota that is. Pure. Rule: a name is shown in the
 // characters that a terminal prints, whatever stands in the certificate.
 import type { Limits } from '../config/schema.ts'
-import type { Identity } from '../protocol/request.ts'
+import { keyOf, type Identity } from '../protocol/request.ts'
 import type { UseOfDay } from '../state/usage-store.ts'
 
 const DAY_MS = 86_400_000
@@ -81,7 +81,7 @@ interface Sum {
 function sumsOf(uses: readonly UseOfDay[]): Sum[] {
   const sums = new Map<string, Sum>()
   for (const { identity, up, down, streams } of uses) {
-    const key = `${identity.kind}:${identity.name}`
+    const key = keyOf(identity)
     const sum = sums.get(key) ?? { identity, up: 0, down: 0, streams: 0, fullestDay: 0 }
     sum.up += up
     sum.down += down

@@ -3,7 +3,7 @@
 // once; a store that fails never ends or delays a connection. Where no store is configured nothing is counted.
 import type { UsageConfig } from '../config/usage.ts'
 import { GatewayError, toGatewayError } from '../errors.ts'
-import type { Identity } from '../protocol/request.ts'
+import { keyOf, type Identity } from '../protocol/request.ts'
 import { UsageFile, type UsageObserver, type UsageStore, type UseOfDay } from '../state/usage-store.ts'
 import type { Prepared } from './inbounds.ts'
 import type { Direction } from './observer.ts'
@@ -208,10 +208,6 @@ export class Ledger {
       return 0
     }
   }
-}
-
-export function keyOf({ kind, name }: Identity): string {
-  return `${kind}:${name}`
 }
 
 function bytesIn(counted: { readonly up: number; readonly down: number } | undefined): number {

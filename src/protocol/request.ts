@@ -26,6 +26,17 @@ export interface Identity {
   readonly name: string
 }
 
+/** As one string; a user and a certificate of the same name are two. */
+export function keyOf({ kind, name }: Identity): string {
+  return `${kind}:${name}`
+}
+
+/** What `keyOf` was given. */
+export function identityOf(key: string): Identity {
+  const at = key.indexOf(':')
+  return { kind: key.slice(0, at) === 'user' ? 'user' : 'certificate', name: key.slice(at + 1) }
+}
+
 /**
  * One connection that a client asked for. Exactly one of `confirm` and `refuse` is called, once.
  * After `confirm` the pipeline relays between the client and the upstream.

@@ -5,7 +5,7 @@ import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } f
 import { GatewayError } from '../errors.ts'
 import type { StateLink } from './link.ts'
 import type { UseOfDay } from './usage-store.ts'
-import type { Identity } from '../protocol/request.ts'
+import { keyOf, type Identity } from '../protocol/request.ts'
 
 export interface SharedUsageOptions {
   readonly link: Pick<StateLink, 'ask'>
@@ -45,7 +45,7 @@ export class SharedUsage {
   /** Moved here since the last time. */
   add(use: UseOfDay): void {
     const { identity, day } = use
-    const key = `${day} ${identity.kind}:${identity.name}`
+    const key = `${day} ${keyOf(identity)}`
     const before = this.#rows.get(key)?.use
     if (before === undefined && this.#rows.size >= ROWS_MAX) return
     const { up, down, streams } = before ?? { up: 0, down: 0, streams: 0 }
@@ -100,7 +100,7 @@ export class SharedUsage {
         const use = this.#open(day, field, flat[at + 1])
         unreadable += use === undefined ? 1 : 0
         if (use === undefined) continue
-        const key = `${use.identity.kind}:${use.identity.name}`
+        const key = keyOf(use.identity)
         const { up, down, streams } = sums.get(key) ?? { up: 0, down: 0, streams: 0 }
         sums.set(key, { ...use, up: up + use.up, down: down + use.down, streams: streams + use.streams })
       }
@@ -125,7 +125,7 @@ export class SharedUsage {
   #seal(use: UseOfDay): [field: string, value: string] {
     const { identity, day, up, down, streams } = use
     const name = createHmac('sha256', this.#key)
-      .update(`${day} ${identity.kind}:${identity.name}`)
+      .update(`${day} ${keyOf(identity)}`)
       .digest('base64url')
     const field = `${this.#process}.${name}`
     const nonce = randomBytes(NONCE_BYTES)

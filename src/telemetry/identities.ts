@@ -1,7 +1,7 @@
 // How many people come: users and certificates that are seen for the first time on their day (UTC). Rules: it is told
 // in steps, so that it never says that one person came; who came is remembered until midnight, in memory, and no more
 // of them than a bound.
-import type { Identity } from '../protocol/request.ts'
+import { keyOf, type Identity } from '../protocol/request.ts'
 
 /** The count is told in multiples of this. */
 const IDENTITY_STEP = 10
@@ -30,7 +30,7 @@ export class Identities {
       this.#day = day
       this.#today.clear()
     }
-    const key = `${identity.kind}:${identity.name}`
+    const key = keyOf(identity)
     if (this.#today.has(key) || this.#today.size >= REMEMBERED_MAX) return
     this.#today.add(key)
     this.#seen += 1

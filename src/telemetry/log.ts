@@ -5,7 +5,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { pino, type DestinationStream, type Logger } from 'pino'
 import { ERROR_ANSWERS, type ErrorCode } from '../errors.ts'
 import type { Observer, Refusal } from '../gateway/observer.ts'
-import type { Identity } from '../protocol/request.ts'
+import { keyOf, type Identity } from '../protocol/request.ts'
 import type { StatePart } from '../state/shared-state.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
@@ -48,7 +48,7 @@ export class Log {
 
   #pseudonym(identity: Identity | undefined): string | undefined {
     if (identity === undefined) return undefined
-    const hash = createHmac('sha256', this.#key).update(`${identity.kind}:${identity.name}`).digest('hex')
+    const hash = createHmac('sha256', this.#key).update(keyOf(identity)).digest('hex')
     return hash.slice(0, PSEUDONYM_CHARS)
   }
 

@@ -7,7 +7,7 @@ import type { ByteShare } from '../gateway/places.ts'
 import { SignInDelays } from '../gateway/sign-in-delays.ts'
 import type { DelaySteps } from '../policy/failure-delay.ts'
 import { Counts } from '../policy/limits.ts'
-import type { Identity } from '../protocol/request.ts'
+import { identityOf, type Identity } from '../protocol/request.ts'
 import { ByteBook } from './byte-book.ts'
 import type { Notice, Question } from './messages.ts'
 
@@ -177,10 +177,4 @@ export class HeadCount {
     this.#delays ??= new SignInDelays(steps)
     return this.#delays
   }
-}
-
-/** The other way of gateway/ledger.ts. */
-function identityOf(key: string): Identity {
-  const at = key.indexOf(':')
-  return { kind: key.slice(0, at) === 'user' ? 'user' : 'certificate', name: key.slice(at + 1) }
 }
