@@ -1,6 +1,7 @@
 // The inbounds of a config, and what a reload makes of them. Rules: an inbound whose settings are the same stays; one
 // whose settings changed hands its listening socket to the one that takes its place, so that no connection is refused
-// in between; and who is connected already goes on under the settings that it came with.
+// in between; and who is connected already goes on under the settings that it came with, but for who vouches for clients:
+// the authority and the list that are in force at its place judge it too.
 import { isDeepStrictEqual } from 'node:util'
 import { parseListenAddress } from '../config/address.ts'
 import type { Config, InboundConfig } from '../config/schema.ts'
@@ -44,6 +45,8 @@ interface Entry {
   readonly mode: Mode
   /** All that makes another inbound of it where it changes. */
   readonly settings: unknown
+  /** Took its listener. */
+  heir?: Entry
 }
 
 export class Inbounds {
@@ -98,9 +101,13 @@ export class Inbounds {
         const mode = this.#options.modeOf(wanted, config)
         const inbound = new Inbound(wanted, mode, credentials, this.#options.host(wanted, config))
         fresh.push(inbound)
-        entries.push({ inbound, mode, settings })
+        const heir: Entry = { inbound, mode, settings }
+        entries.push(heir)
         if (known === undefined) continue
-        steps.push(() => inbound.takeListener(known.inbound))
+        steps.push(() => {
+          inbound.takeListener(known.inbound)
+          known.heir = heir
+        })
         unclaimed.add(known)
       }
       for (const [index, { inbound }] of entries.entries()) if (!old.has(index)) await inbound.listen()
@@ -121,7 +128,7 @@ export class Inbounds {
 
   /** What TLS reads again by itself, of those that are no more too: their connections end with their certificates. */
   get watched(): Watched[] {
-    return this.#all().flatMap((inbound) => watchedOf(inbound, this.#options.latest))
+    return [...this.#entries, ...this.#retired].flatMap((entry) => watchedOf(entry, this.#options.latest))
   }
 
   /** What clients are judged by now. */
@@ -167,7 +174,10 @@ export class Inbounds {
   }
 
   /** What lives on of an inbound that is no more ends with its certificate, as everywhere. */
-  #readAgain({ inbound }: Entry): void {
+  #readAgain(entry: Entry): void {
+    const { inbound } = entry
+    const judge = judgeOf(entry)
+    if (judge !== entry) return inbound.reload({ clientTrust: judge.inbound.credentials?.clientTrust })
     try {
       const credentials = this.#credentialsOf(inbound.config)
       if (credentials !== undefined) inbound.reload(credentials)
@@ -195,8 +205,21 @@ function standsAt(inbound: Inbound, { listen, type }: InboundConfig): boolean {
   return where?.host === inbound.address.address && where.port === inbound.address.port
 }
 
+/** Whose authority and list hold for its clients: of the last that took its listener and asks for certificates too. */
+function judgeOf(entry: Entry): Entry {
+  let judge = entry
+  for (let { heir } = entry; heir !== undefined; { heir } = heir)
+    if (asksForCertificate(entry) && asksForCertificate(heir)) judge = heir
+  return judge
+}
+
+function asksForCertificate({ inbound }: Entry): boolean {
+  return inbound.config.tls?.clientAuthority !== undefined
+}
+
 /** A key comes before its certificate, and a list must not wait for either: they are read apart. */
-function watchedOf(inbound: Inbound, latest: InboundsOptions['latest']): Watched[] {
+function watchedOf(entry: Entry, latest: InboundsOptions['latest']): Watched[] {
+  const { inbound } = entry
   const { tls } = inbound.config
   if (tls === undefined || inbound.credentials === undefined) return []
   const certificate: Watched = {
@@ -205,7 +228,8 @@ function watchedOf(inbound: Inbound, latest: InboundsOptions['latest']): Watched
     read: () => inbound.reload(readServerCertificate(tls)),
     ends: () => (inbound.credentials === undefined ? [] : listenerEnds(inbound.credentials)),
   }
-  if (tls.clientAuthority === undefined) return [certificate]
+  const { tls: trusted = tls } = judgeOf(entry).inbound.config
+  if (trusted.clientAuthority === undefined) return [certificate]
   let distrust: NodeJS.Timeout | undefined
   const close = (): void => {
     clearTimeout(distrust)
@@ -213,14 +237,17 @@ function watchedOf(inbound: Inbound, latest: InboundsOptions['latest']): Watched
   }
   const authority: Watched = {
     part: 'client-authority',
-    files: [tls.clientAuthority, ...(tls.revocationList === undefined ? [] : [tls.revocationList])],
+    files: [
+      trusted.clientAuthority,
+      ...(trusted.revocationList === undefined ? [] : [trusted.revocationList]),
+    ],
     read: () => {
-      const { clientTrust, ...more } = readClientTrust(tls)
+      const { clientTrust, ...more } = readClientTrust(trusted)
       inbound.reload({ ...more, ...(clientTrust && { clientTrust: latest(clientTrust) }) })
       close()
     },
     failed: () => {
-      if (!canReadRevocationList(tls))
+      if (!canReadRevocationList(trusted))
         distrust ??= setTimeout(() => inbound.distrust(), UNREADABLE_MS).unref()
     },
     close,

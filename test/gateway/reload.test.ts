@@ -1,6 +1,6 @@
 // Reloading: a config that is not good changes nothing; one that is good applies to the next request, and what it
 // revokes ends at once.
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, readFile, rm, writeFile } from 'node:fs/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { configSchema, type ConfigInput } from '../../src/config/schema.ts'
 import { GatewayError } from '../../src/errors.ts'
@@ -8,7 +8,7 @@ import { Gateway } from '../../src/gateway/gateway.ts'
 import { hashPassword } from '../../src/gateway/users.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { eventually } from '../support/eventually.ts'
-import { sum } from '../support/metrics.ts'
+import { samples, sum } from '../support/metrics.ts'
 import { makeTestPki, type TestPki } from '../support/pki.ts'
 import { everyInbound, LOOPBACK_EGRESS, startStack, writePki, type Stack } from '../support/stacks.ts'
 import { tempDir, type TempDir } from '../support/temp-dir.ts'
@@ -170,6 +170,41 @@ describe('a certificate that a reload revokes', () => {
     })
     await expect(open(stack, way!, '127.0.0.1', origin.port)).rejects.toThrow('refused with 403')
     expect(origin.wires.length).toBe(1)
+  })
+
+  it.each([
+    ['a list', { revocationList: 'next.crl' }, 'certificate-revoked'],
+    ['a list that is changed later', { revocationList: 'later.crl' }, 'certificate-revoked'],
+    ['an authority', { clientAuthority: 'other.crt', revocationList: undefined }, 'certificate-untrusted'],
+  ])('ends it too where the config names %s in another file', async (_what, named, code) => {
+    await using origin = await startRawOrigin()
+    await using stack = await startStack({ pki })
+    using wire = await open(stack, way!, '127.0.0.1', origin.port)
+    const inbounds = everyInbound(stack.pki)
+    const reload = (changes: object): Promise<void> =>
+      stack.gateway.reload(
+        configSchema.parse({
+          inbounds: inbounds.map((one) => (one.type === 'tunnel' ? { ...one, ...changes } : one)),
+          egress: LOOPBACK_EGRESS,
+        }),
+      )
+    // Its listener has had two others since it came.
+    for (const cidr of ['127.0.0.0/8', '127.0.0.1/32']) await reload({ auth: { sources: [cidr] } })
+    const revoked = await pki.revoke(pki.client)
+    await copyFile(stack.pki.file('ca.crl'), stack.pki.file('later.crl'))
+    await writeFile(stack.pki.file('next.crl'), revoked)
+    await writeFile(stack.pki.file('other.crt'), pki.otherAuthority.certificate)
+    wire.send('unharmed')
+    await (await origin.wire()).untilText('unharmed')
+    const files = Object.entries(named).map(([name, file]) => [name, file && stack.pki.file(file)])
+    const tls = inbounds.find(({ type }) => type === 'tunnel')?.tls
+    await reload({ tls: { ...tls, ...Object.fromEntries(files) } })
+    await writeFile(stack.pki.file('later.crl'), revoked)
+    expect(await wire.ended()).toBe('reset')
+    await eventually(async () => {
+      const closed = samples(await stack.gatewayMetrics(), 'sightline_tunnel_sessions_closed_total', { code })
+      expect(closed.length).toBe(1)
+    })
   })
 
   it('ends the connections to an encrypted proxy that it opened', async () => {
