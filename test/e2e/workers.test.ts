@@ -17,6 +17,7 @@ import { tempDir, type TempDir } from '../support/temp-dir.ts'
 import { connectHead } from '../support/through.ts'
 import { UPGRADE } from '../support/tunnel-peer.ts'
 import { startRawOrigin, Wire, type RawOrigin } from '../support/wire.ts'
+import { workerPids } from '../support/workers.ts'
 
 let pki: TempDir
 let origin: Origin
@@ -50,12 +51,6 @@ afterAll(async () => {
 
 const metrics = async (): Promise<string> => (await get(gateway.port('admin'), '/metrics')).body
 
-async function workerPids(): Promise<number[]> {
-  const { pid } = gateway
-  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
-  return text.trim().split(' ').map(Number)
-}
-
 /** A stream to an origin that says nothing, and what the gateway answered. */
 async function hold(name = 'http'): Promise<{ wire: Wire; status: string }> {
   const wire = await Wire.connect(
@@ -83,7 +78,7 @@ describe('a gateway of two workers', { timeout: 60_000 }, () => {
   it('is ready once, and shows the connections of both in one scrape', async () => {
     expect(gateway.out.length).toBe(1)
     expect(await get(gateway.port('admin'), '/readyz')).toEqual({ status: 200, body: 'ready\n' })
-    expect(await workerPids()).toHaveLength(2)
+    expect(await workerPids(gateway)).toHaveLength(2)
     const { wires, statuses } = await holdMany(4)
     expect(statuses).toEqual(['200', '200', '200', '200'])
     const shown = await metrics()
@@ -176,7 +171,7 @@ describe('a gateway of two workers', { timeout: 60_000 }, () => {
     const before = sum(await metrics(), 'sightline_connections_total')
     const { wires } = await holdMany(2)
     expect(sum(await metrics(), 'sightline_connections_total')).toBe(before + 2)
-    const [victim = 0] = await workerPids()
+    const [victim = 0] = await workerPids(gateway)
     process.kill(victim, 'SIGKILL')
     const lost = await Promise.race(wires.map(async (wire) => (await wire.ended(), wire)))
     const kept = wires.find((wire) => wire !== lost)!
