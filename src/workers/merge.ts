@@ -32,8 +32,10 @@ const LEAST = new Set([
   'sightline_shared_state_up',
   'sightline_shared_state_last_sync_timestamp_seconds',
   'nodejs_eventloop_lag_min_seconds',
+  'process_max_fds',
 ])
-const MOST = /^nodejs_eventloop_lag_/
+// Each process has its own descriptors: their sum would hide one that has none left.
+const MOST = /^(?:nodejs_eventloop_lag_|process_open_fds$)/
 const IN_STEPS = new Set(['sightline_connections', 'sightline_streams', 'sightline_tunnel_sessions'])
 
 function ruleOf(name: string): string {

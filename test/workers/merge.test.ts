@@ -1,5 +1,6 @@
 // One scrape of several processes: what rises is summed and never falls, what stands is the worst of all, and what all have
 // in common is there once.
+import { Gauge } from 'prom-client'
 import { describe, expect, it } from 'vitest'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { keepTotals, mergedMetrics, type MetricSamples } from '../../src/workers/merge.ts'
@@ -62,6 +63,17 @@ describe('a merged scrape', () => {
     )
     expect(sum(text, 'sightline_tunnel_up')).toBe(0)
     expect(sum(text, 'sightline_certificate_expiry_timestamp_seconds')).toBe(86_400)
+  })
+
+  it('shows the descriptors of the process that is nearest to none left', async () => {
+    const holding = (count: number) => (metrics: Metrics) => {
+      const registers = [metrics.registry]
+      new Gauge({ name: 'process_open_fds', help: 'open', registers }).set(count)
+      new Gauge({ name: 'process_max_fds', help: 'most', registers }).set(1_000)
+    }
+    const [primary, ...workers] = await Promise.all([30, 950, 100].map((count) => samplesOf(holding(count))))
+    const text = await mergedMetrics(primary!, workers, 1)
+    expect([sum(text, 'process_open_fds'), sum(text, 'process_max_fds')]).toEqual([950, 1_000])
   })
 
   it('never falls when workers end, and forgets what they had open', async () => {
