@@ -31,7 +31,9 @@ export function portOf(listen: string): number {
 
 /** Every name of a series that a process shows, without one having happened. */
 export async function seriesNames(): Promise<Set<string>> {
-  const { registry } = new Metrics('test')
+  const metrics = new Metrics('test')
+  metrics.workers(() => 0)
+  const { registry } = metrics
   const names = new Set<string>()
   for (const { name, type } of await registry.getMetricsAsJSON()) {
     names.add(name)
