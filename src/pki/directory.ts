@@ -1,5 +1,6 @@
 // What an authority's directory holds, read and written. Rules: the index is written before the certificate, so that
 // nothing exists that cannot be revoked; and what a crash left half done is made good by whoever signs next.
+import { X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
 import { GatewayError } from '../errors.ts'
 import { openAuthority, type Authority } from './authority.ts'
@@ -101,15 +102,35 @@ export async function writeRevocationList(
   { authority, index }: Opened,
   now: Date,
 ): Promise<{ revocationListFile: string; nextUpdate: Date }> {
-  const number = index.revocationListNumber + 1
-  const revocations = index.certificates.flatMap(({ serial, revokedAt }) =>
-    revokedAt === undefined ? [] : [{ serial, revokedAt: new Date(revokedAt) }],
-  )
+  const before = await listBefore(dir, authority)
+  const number = Math.max(index.revocationListNumber, before?.number ?? 0) + 1
+  const unknown = new Set(before?.serials)
+  const certificates = index.certificates.map((entry) => {
+    const isListed = unknown.delete(entry.serial)
+    if (before === undefined || !isListed || entry.revokedAt !== undefined) return entry
+    return { ...entry, revokedAt: before.thisUpdate.toISOString() }
+  })
+  const revocations = [
+    ...certificates.flatMap(({ serial, revokedAt }) =>
+      revokedAt === undefined ? [] : [{ serial, revokedAt: new Date(revokedAt) }],
+    ),
+    ...[...unknown].map((serial) => ({ serial, revokedAt: before?.thisUpdate ?? now })),
+  ]
   const signed = await createRevocationList(authority, { revocations, number, now })
-  await writeIndex(dir, { ...index, revocationListNumber: number })
+  await writeIndex(dir, { ...index, certificates, revocationListNumber: number })
   const revocationListFile = join(dir, 'ca.crl')
   await writeFileAtomically(revocationListFile, signed.pem, PUBLIC_MODE)
   return { revocationListFile, nextUpdate: signed.nextUpdate }
+}
+
+/** What this authority signed last, as ca.crl has it: later than the index where that is from a backup. */
+async function listBefore(dir: string, authority: Authority): Promise<RevocationList | undefined> {
+  try {
+    const key = new X509Certificate(authority.pem.certificate).publicKey
+    return readRevocationLists(await readText(join(dir, 'ca.crl'))).find((list) => list.isSignedBy(key))
+  } catch {
+    return undefined
+  }
 }
 
 async function writeIndex(dir: string, index: Index): Promise<void> {

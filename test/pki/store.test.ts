@@ -3,6 +3,7 @@ import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseIndex } from '../../src/pki/index-file.ts'
+import { readRevocationLists } from '../../src/pki/revocation-list-reader.ts'
 import {
   bundle,
   initAuthority,
@@ -216,6 +217,32 @@ describe('revoke', () => {
     expect((await errorOf(async () => judge(dir, await read(dir, 'alice.crt'), after(1)))).code).toBe(
       'certificate-revoked',
     )
+  })
+
+  it('goes on from a ca.crl that is later than the index, as gateways have it when a backup is put back', async () => {
+    const dir = await freshAuthority()
+    for (const name of ['alice', 'bob']) await issue(dir, name, CLIENT)
+    const backup = await read(dir, 'index.json')
+    await issue(dir, 'carol', CLIENT)
+    for (const name of ['alice', 'carol']) await revoke(dir, name, { now: NOW })
+    await writeFile(join(dir, 'index.json'), backup)
+    // Of another authority: no word of it counts.
+    const other = await freshAuthority()
+    for (let times = 0; times < 9; times += 1) await refreshRevocationList(other, { now: NOW })
+    await writeFile(join(dir, 'ca.crl'), (await read(other, 'ca.crl')) + (await read(dir, 'ca.crl')))
+
+    await revoke(dir, 'bob', { now: after(1) })
+    expect(readRevocationLists(await read(dir, 'ca.crl')).map(({ number }) => number)).toEqual([4])
+    const listed = await list(dir, { now: after(1) })
+    expect(listed.map(({ name, revokedAt }) => [name, revokedAt?.slice(0, 10)])).toEqual([
+      ['alice', '2030-03-01'],
+      ['bob', '2030-03-02'],
+    ])
+    await refreshRevocationList(dir, { now: after(2) })
+    for (const name of ['alice', 'bob', 'carol'])
+      expect(await errorOf(async () => judge(dir, await read(dir, `${name}.crt`), after(2)))).toMatchObject({
+        code: 'certificate-revoked',
+      })
   })
 
   it('refuses a name that was never issued', async () => {
