@@ -3,7 +3,7 @@
 // and trailers pass, and an answer that the origin cut off is cut off for the client too.
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { ERROR_ANSWERS, type ErrorCode } from '../errors.ts'
+import { ERROR_ANSWERS, GatewayError, type ErrorCode } from '../errors.ts'
 import { endToEndFields, endToEndTrailers, fieldValues } from '../protocol/http/fields.ts'
 import { countForward } from '../protocol/http/max-forwards.ts'
 import type { AbsoluteTarget } from '../protocol/http/target.ts'
@@ -35,7 +35,7 @@ export interface ExchangeOptions {
   readonly open: OpenOrigin
   /** Authorizes and counts a request on a connection that is open already. Throws what refuses it. */
   readonly again: () => void
-  /** The origin did not answer as HTTP has it. */
+  /** The origin did not answer as HTTP has it, or the gateway ended it before. */
   readonly failed: (code: ErrorCode) => void
   /** The client asks for WebSocket: after a 101 its bytes are the origin's. */
   readonly upgrade: boolean
@@ -83,19 +83,19 @@ export function exchange(
     passResponse(incoming, response)
   })
   outgoing.on('upgrade', (incoming, near, head) => switchProtocols(incoming, near, head, request, response))
-  outgoing.on('error', () => {
+  outgoing.on('error', (error) => {
     // What the origin does behind a whole answer concerns its connection, not the answer (RFC 9112 section 6.3).
     if (refused || answer?.complete === true) return
     if (response.headersSent || request.socket.destroyed) return cutOff(response)
     // The origin may close a kept connection at any moment (RFC 9112 section 9.3.1): asked anew, once each.
     if (outgoing.reusedSocket && !sendsBody && IDEMPOTENT.has(request.method ?? '')) return retry()
-    failed('upstream-protocol-error')
+    failed(whyEnded(error))
   })
   const retry = (): void => {
     try {
       exchange(request, response, target, options)
-    } catch {
-      failed('upstream-protocol-error')
+    } catch (thrown) {
+      failed(whyEnded(thrown))
     }
   }
   response.on('close', () => {
@@ -121,6 +121,12 @@ export function exchange(
 export function hasBody({ rawHeaders }: IncomingMessage): boolean {
   if (fieldValues(rawHeaders, 'transfer-encoding').length > 0) return true
   return fieldValues(rawHeaders, 'content-length').some((value) => Number(value) !== 0)
+}
+
+/** What the gateway ended it with; of what the origin did, no more than that it was no answer. */
+function whyEnded(error: unknown): ErrorCode {
+  const isOurs = error instanceof GatewayError && error.code !== 'connection-reset'
+  return isOurs ? error.code : 'upstream-protocol-error'
 }
 
 function requestFields(request: IncomingMessage, target: AbsoluteTarget, upgrade: boolean): string[] {
