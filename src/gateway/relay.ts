@@ -6,6 +6,8 @@ import type { Duplex } from 'node:stream'
 import { GatewayError, toGatewayError, type ErrorSide } from '../errors.ts'
 import { abort } from '../transport/abort.ts'
 import type { IdleSweep, Watched } from '../transport/deadline.ts'
+import { recycleReads, type Recycler } from '../transport/read-in-place.ts'
+import { StreamSocket } from '../transport/stream-socket.ts'
 import { TcpSocket } from '../transport/tcp-socket.ts'
 import type { Direction } from './observer.ts'
 
@@ -28,6 +30,11 @@ export function relay(
   options: RelayOptions,
 ): Promise<GatewayError | undefined> {
   return new Promise((resolve) => new Relay(client, upstream, options, resolve))
+}
+
+function recyclerOf(from: Duplex): Recycler | undefined {
+  if (from instanceof TcpSocket || from instanceof StreamSocket) return from
+  return from instanceof Socket ? recycleReads(from) : undefined
 }
 
 class Relay implements Watched {
@@ -71,7 +78,7 @@ class Relay implements Watched {
 
   #pump(from: Duplex, to: Duplex, direction: Direction, side: ErrorSide): void {
     const { sweep, moved } = this.#options
-    const recycles = from instanceof TcpSocket && to instanceof Socket
+    const recycler = to instanceof Socket || to instanceof StreamSocket ? recyclerOf(from) : undefined
     let full = false
     const goOn = (): void => {
       this.lastActivityMs = sweep.nowMs
@@ -84,13 +91,13 @@ class Relay implements Watched {
       // A socket writes at once what it can: where nothing is left, all is with the kernel, whatever the high-water mark.
       full = !to.write(chunk) && to.writableLength > 0
       // Other streams than sockets may keep the bytes although nothing is left to write.
-      if (recycles && to.writableLength === 0) from.recycle()
+      if (to.writableLength === 0) recycler?.recycle()
       if (restMs > 0) this.#rest(direction, restMs, goOn)
       if (full || restMs > 0) from.pause()
     })
     to.on('drain', () => {
       full = false
-      if (recycles && to.writableLength === 0) from.recycleKept()
+      if (to.writableLength === 0) recycler?.recycleKept()
       goOn()
     })
     from.on('end', () => to.end(() => this.#directionEnded()))

@@ -5,6 +5,10 @@
 const WORD_BYTES = 4
 const WORDS_AT_ONCE = 4
 
+/** The key from the first whole word on. */
+const KEY_BYTES = new Uint8Array(WORD_BYTES)
+const KEY_WORD = new Int32Array(KEY_BYTES.buffer)
+
 /** XORs `bytes` from `start` to `end` with the four bytes of `key`, the first at `start`. */
 export function xor(bytes: Uint8Array, start: number, end: number, key: Uint8Array): void {
   let at = start
@@ -17,8 +21,9 @@ export function xor(bytes: Uint8Array, start: number, end: number, key: Uint8Arr
   }
   if (at === end) return
   const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, (end - at) >> 2)
-  const turned = Uint8Array.from(key, (_, index) => key[(at - start + index) % WORD_BYTES] ?? 0)
-  const [word = 0] = new Int32Array(turned.buffer)
+  for (let index = 0; index < WORD_BYTES; index += 1)
+    KEY_BYTES[index] = key[(at - start + index) % WORD_BYTES] ?? 0
+  const [word = 0] = KEY_WORD
   let index = 0
   for (; index + WORDS_AT_ONCE <= words.length; index += WORDS_AT_ONCE) {
     words[index]! ^= word

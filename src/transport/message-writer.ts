@@ -6,9 +6,9 @@ import type { FrameParts } from '../protocol/mux/frame.ts'
 import { xor } from '../protocol/websocket-mask.ts'
 import type { BufferBudget } from './buffer-budget.ts'
 
-const RECORD_BYTES = 16 * 1024
+export const RECORD_BYTES = 16 * 1024
 /** A buffer holds what one turn made, if it is not more than this. */
-const MOST_BYTES = 256 * 1024
+export const MOST_BYTES = 256 * 1024
 const FIRST_BYTES = 2 * 1024
 /** What stands in place of a length that does not fit 7 bits, by how many bytes behind it say it (section 5.2). */
 const LENGTH_IN_TWO = 126

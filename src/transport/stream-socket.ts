@@ -6,10 +6,11 @@ import { Duplex } from 'node:stream'
 import { GatewayError, toGatewayError, type ErrorCode } from '../errors.ts'
 import type { MuxStream, StreamEvents } from '../protocol/mux/stream.ts'
 import type { BoundAddress } from '../protocol/request.ts'
+import { BUFFERS } from './buffer-budget.ts'
+import { GatherBuffer } from './gather-buffer.ts'
 
-/** A piece as large as this stands for itself; a smaller one would keep the whole message or record in memory. */
+/** A piece as large as this is worth an object of its own. */
 const WHOLE_PIECE_BYTES = 8 * 1024
-const TAIL_BYTES = 16 * 1024
 
 export interface StreamAnswer {
   opened(bound: BoundAddress): void
@@ -19,9 +20,8 @@ export interface StreamAnswer {
 export class StreamSocket extends Duplex implements StreamEvents {
   #stream: MuxStream
   #answer: StreamAnswer | undefined
-  /** Small pieces that came while others waited to be read, together. */
-  #tail: Buffer | undefined
-  #tailBytes = 0
+  #gathered = new GatherBuffer(BUFFERS)
+  #turnQueued = false
 
   constructor(stream: MuxStream, answer?: StreamAnswer) {
     super({ allowHalfOpen: true, highWaterMark: 64 * 1024, emitClose: true, autoDestroy: true })
@@ -44,7 +44,7 @@ export class StreamSocket extends Duplex implements StreamEvents {
 
   /** Grants credit once the bytes have left the buffer; `_read` comes before, and not again while nothing is pushed. */
   override read(size?: number): Buffer | null {
-    this.#pushTail()
+    this.#pushGathered()
     const chunk = super.read(size) as Buffer | null
     this.#grant()
     return chunk
@@ -56,33 +56,36 @@ export class StreamSocket extends Duplex implements StreamEvents {
         error === null ? 'stream-cancelled' : toGatewayError(error, 'client', 'connection-reset').code
       this.#stream.reset(code)
     }
+    this.#gathered.close()
     done(error)
+  }
+
+  /** Says that whoever took chunks has written them all, and does not use them any more. */
+  recycle(): void {
+    this.#gathered.free(this.#gathered.takenOffset - this.readableLength)
+  }
+
+  recycleKept(): void {
+    this.recycle()
   }
 
   /** Grants credit for all that has left the read buffer. */
   #grant(): void {
-    const waiting = this.readableLength + this.#tailBytes
+    const waiting = this.readableLength + this.#gathered.bytes
     this.#stream.consumed(this.#stream.receivedOffset - waiting, performance.now())
   }
 
-  #pushTail(): void {
-    if (this.#tail === undefined) return
-    const bytes = this.#tail.subarray(0, this.#tailBytes)
-    this.#tail = undefined
-    this.#tailBytes = 0
-    this.push(bytes)
+  #pushGathered(): void {
+    if (this.#gathered.bytes > 0) this.push(this.#gathered.take())
   }
 
-  #keep(payload: Uint8Array): void {
-    if (this.#tailBytes + payload.length > TAIL_BYTES) this.#pushTail()
-    const bytes = this.#tailBytes + payload.length
-    if (this.#tail === undefined || bytes > this.#tail.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.min(TAIL_BYTES, Math.max(512, 2 * bytes)))
-      this.#tail?.copy(larger, 0, 0, this.#tailBytes)
-      this.#tail = larger
-    }
-    this.#tail.set(payload, this.#tailBytes)
-    this.#tailBytes = bytes
+  /** What came in this turn goes on; but little waits behind what waits, so that it lies together. */
+  #turnOver = (): void => {
+    this.#turnQueued = false
+    if (this.destroyed) return
+    if (this.readableLength === 0 || this.#gathered.bytes >= WHOLE_PIECE_BYTES) this.#pushGathered()
+    this.#gathered.rest()
+    this.#grant()
   }
 
   // StreamEvents
@@ -101,18 +104,23 @@ export class StreamSocket extends Duplex implements StreamEvents {
   }
 
   data(payload: Uint8Array): void {
-    if (payload.length < WHOLE_PIECE_BYTES && this.readableLength > 0) return this.#keep(payload)
-    this.#pushTail()
-    // A view of the message that carried it: the message is not used again, so no copy is due.
-    this.push(Buffer.from(payload.buffer, payload.byteOffset, payload.length))
+    if (!this.#turnQueued) {
+      this.#turnQueued = true
+      setImmediate(this.#turnOver)
+    }
+    for (let at = 0; at < payload.length;) {
+      at += this.#gathered.put(at === 0 ? payload : payload.subarray(at))
+      if (this.#gathered.isFull) this.#pushGathered()
+    }
   }
 
   fin(): void {
-    this.#pushTail()
+    this.#pushGathered()
     this.push(null)
   }
 
   reset(code: ErrorCode): void {
+    this.#pushGathered()
     const error = new GatewayError(code, { side: 'upstream' })
     const answer = this.#answer
     this.#answer = undefined

@@ -8,11 +8,14 @@ import { MAX_FRAME_BYTES } from '../protocol/mux/frame.ts'
 import { MuxSession, type SessionOptions } from '../protocol/mux/session.ts'
 import type { MuxStream } from '../protocol/mux/stream.ts'
 import { GrowthBudget } from '../protocol/mux/window.ts'
+import { MessageReader } from '../protocol/websocket-messages.ts'
 import { abort } from './abort.ts'
 import { BUFFERS } from './buffer-budget.ts'
-import { MessageWriter } from './message-writer.ts'
+import { MessageWriter, MOST_BYTES, RECORD_BYTES } from './message-writer.ts'
+import { readInPlace } from './read-in-place.ts'
 
-const FLUSH_BYTES = 256 * 1024
+/** What one flush makes, with room for the last frame: one buffer, so that one write carries it as it lies. */
+const FLUSH_BYTES = MOST_BYTES - RECORD_BYTES
 /** What unread bytes of all tunnels may take beyond the least that each stream has. */
 const GROWTH = new GrowthBudget(256 * 1024 * 1024)
 const LIVENESS_TICK_MS = 1_000
@@ -58,6 +61,8 @@ export class TunnelConnection {
   #socket: Socket
   #events: TunnelConnectionEvents
   #writer: MessageWriter
+  /** Under way to the kernel. */
+  #writes = 0
   #flushQueued = false
   #paused = false
   #closed = false
@@ -98,12 +103,18 @@ export class TunnelConnection {
         ready: () => this.#queueFlush(),
       },
     })
-    this.#writer = new MessageWriter(BUFFERS, options.role === 'client', (bytes, sent) =>
-      socket.write(bytes, sent),
-    )
+    this.#writer = new MessageWriter(BUFFERS, options.role === 'client', (bytes, sent) => {
+      this.#writes += 1
+      socket.write(bytes, () => {
+        sent()
+        this.#writes -= 1
+        if (this.session.hasFrames) this.#queueFlush()
+      })
+    })
     socket.setNoDelay(true)
     webSocket.binaryType = 'nodebuffer'
     webSocket.on('message', (data: Buffer, isBinary) => this.#receive(data, isBinary))
+    this.#readMessages(options.role === 'gateway')
     webSocket.on('pong', () => this.#receivePong())
     webSocket.on('ping', (data: Buffer) => {
       this.#wantedPong = data
@@ -111,7 +122,6 @@ export class TunnelConnection {
     })
     webSocket.on('error', (error) => (this.#error ??= webSocketError(error)))
     webSocket.on('close', () => this.#end())
-    socket.on('drain', this.#flush)
     this.#liveness = setInterval(() => this.#checkLife(), LIVENESS_TICK_MS).unref()
     this.#ping()
   }
@@ -134,9 +144,9 @@ export class TunnelConnection {
     return this.#socket.bytesWritten
   }
 
-  /** The peer takes bytes more slowly than they come: as much waits in the socket as may. */
+  /** The peer takes bytes more slowly than they come: some wait behind those in the socket. */
   get blocked(): boolean {
-    return this.#socket.writableLength >= FLUSH_BYTES
+    return this.#writes > 0 && this.session.hasFrames
   }
 
   /**
@@ -195,7 +205,40 @@ export class TunnelConnection {
     }, CLOSE_TIMEOUT_MS).unref()
   }
 
-  #receive(data: Buffer, isBinary: boolean): void {
+  /** Whole messages are taken out of what comes before the WebSocket sees it: it gets the rest. */
+  #readMessages(isMasked: boolean): void {
+    const [webSocket, socket] = [this.#webSocket, this.#socket]
+    const [toWebSocket] = socket.listeners('data')
+    if (toWebSocket === undefined) return
+    let isBroken = false
+    webSocket.on('error', () => (isBroken = true))
+    const reader = new MessageReader({
+      isMasked,
+      mostBytes: MAX_FRAME_BYTES,
+      message: (payload) => {
+        if (webSocket.readyState === webSocket.OPEN) this.#receive(payload, true)
+      },
+      // It keeps what it is given until it has a whole frame.
+      other: (bytes) => {
+        if (!isBroken) Reflect.apply(toWebSocket, socket, [Buffer.from(bytes)])
+      },
+    })
+    socket.off('data', toWebSocket as () => void)
+    socket.on('data', (bytes: Buffer) => reader.push(bytes))
+    // Before the WebSocket reads what is left.
+    socket.prependListener('close', () => {
+      const rest = socket.read() as Buffer | null
+      if (rest !== null) reader.push(rest)
+    })
+    readInPlace(socket, (bytes) => {
+      // Behind what waits to be read, if anything does.
+      if (socket.readableLength > 0 || socket.readableFlowing !== true) return socket.push(Buffer.from(bytes))
+      reader.push(bytes)
+      return true
+    })
+  }
+
+  #receive(data: Uint8Array, isBinary: boolean): void {
     if (this.#closed) return
     if (this.#silent) this.#setSilent(false)
     try {
@@ -222,12 +265,13 @@ export class TunnelConnection {
   #flush = (): void => {
     this.#flushQueued = false
     if (this.#closed || this.#webSocket.readyState !== this.#webSocket.OPEN) return
-    if (this.#socket.writableLength >= FLUSH_BYTES) return
+    // Two writes that wait would be joined by a copy.
+    if (this.#writes > 0) return
     if (this.#wantedPong !== undefined) this.#webSocket.pong(this.#wantedPong)
     this.#wantedPong = undefined
     if (!this.session.hasFrames) return
     // Between whole messages of the WebSocket's own, which are pings, pongs and the close.
-    let roomBytes = FLUSH_BYTES - this.#socket.writableLength
+    let roomBytes = FLUSH_BYTES
     while (roomBytes > 0) {
       const frame = this.session.pullParts(this.#writer.room)
       if (frame === undefined) break
@@ -296,7 +340,6 @@ export class TunnelConnection {
     this.#closed = true
     clearInterval(this.#liveness)
     clearTimeout(this.#probe)
-    this.#socket.off('drain', this.#flush)
     // A peer that said why it is about to go has gone for that reason.
     const error =
       this.#error ?? new GatewayError(this.#heardGoaway ?? 'connection-reset', { side: 'upstream' })
