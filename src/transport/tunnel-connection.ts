@@ -108,7 +108,7 @@ export class TunnelConnection {
       socket.write(bytes, () => {
         sent()
         this.#writes -= 1
-        if (this.session.hasFrames) this.#queueFlush()
+        if (this.session.hasFrames || this.#wantedPong !== undefined) this.#queueFlush()
       })
     })
     socket.setNoDelay(true)
@@ -188,7 +188,8 @@ export class TunnelConnection {
     if (this.#closed) return
     this.#error ??= new GatewayError(code)
     this.session.goaway(code)
-    this.#flush()
+    // Also behind a write that is under way: there is no later.
+    this.#send()
     this.#webSocket.close(code === 'shutting-down' ? CLOSE_NORMAL : CLOSE_PROTOCOL_ERROR)
     this.#webSocket.resume()
     this.#linger(code === 'shutting-down' ? performance.now() + LINGER_MS : 0)
@@ -264,9 +265,12 @@ export class TunnelConnection {
 
   #flush = (): void => {
     this.#flushQueued = false
-    if (this.#closed || this.#webSocket.readyState !== this.#webSocket.OPEN) return
     // Two writes that wait would be joined by a copy.
-    if (this.#writes > 0) return
+    if (this.#writes === 0) this.#send()
+  }
+
+  #send(): void {
+    if (this.#closed || this.#webSocket.readyState !== this.#webSocket.OPEN) return
     if (this.#wantedPong !== undefined) this.#webSocket.pong(this.#wantedPong)
     this.#wantedPong = undefined
     if (!this.session.hasFrames) return
