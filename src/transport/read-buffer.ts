@@ -3,8 +3,8 @@
 import { DEFAULT_PAYLOAD_BYTES } from '../protocol/mux/session.ts'
 import { LEAST_BYTES, type BufferBudget } from './buffer-budget.ts'
 
-/** What a socket starts with: most that are open carry little. */
-const FIRST_BYTES = 2 * 1024
+/** A read of no more than this is copied out of memory that all share: most connections that are open carry little. */
+const LITTLE_BYTES = 1024
 const GROWTH = 8
 /** The largest where bytes are kept for a while by whoever takes them: it holds two reads. */
 export const MOST_KEPT_BYTES = 136 * 1024
@@ -18,13 +18,15 @@ const LEAD_BYTES = 64
 /** The largest where they are with the kernel at once. */
 export const MOST_BYTES = 256 * 1024
 const NONE: Buffer = Buffer.alloc(0)
+/** Where sockets read that have no buffer of their own. What is read is taken before the next one reads. */
+const SHARED: Buffer = Buffer.allocUnsafeSlow(LEAST_BYTES)
 
 /** The buffers of one socket, one after the other: `next`, then `took`, perhaps `free`, then `next` again. */
 export class ReadBuffer {
   #budget: BufferBudget
-  #buffer: Buffer
-  /** Where in it the next read goes. */
-  #place: Buffer
+  #buffer: Buffer = NONE
+  /** Where in it the next read goes, or where all read. */
+  #place: Buffer = SHARED
   #readBytes = 0
   #isFree = false
   /** Whoever takes the bytes has freed some before: then it frees what it can at once, and its buffers pay. */
@@ -34,35 +36,44 @@ export class ReadBuffer {
 
   constructor(budget: BufferBudget) {
     this.#budget = budget
-    this.#buffer = budget.take(FIRST_BYTES)
-    this.#place = this.#buffer
   }
 
   /** Where the next read goes. */
   next(): Buffer {
-    const { length } = this.#buffer
     const bytes = this.#readBytes
     if (bytes === 0) return this.#place
     this.#readBytes = 0
+    const isShared = this.#place === SHARED
+    if (bytes <= LITTLE_BYTES && (isShared || this.#isFree)) return this.#rest()
+    const length = isShared ? SHARED.length : this.#buffer.length
     const isFull = bytes === this.#place.length
     const isLittle = bytes < length / GROWTH
     if (this.#isFree) {
       if (isFull) this.#replace(Math.min(length * GROWTH, MOST_BYTES))
-      else if (isLittle && length > LEAST_BYTES) this.#replace(LEAST_BYTES)
+      else if (isShared || (isLittle && length > LEAST_BYTES)) this.#replace(LEAST_BYTES)
       return this.#place
     }
-    const rest = this.#place.byteOffset + bytes - this.#buffer.byteOffset
-    if (this.#isEverFree) this.#replace(FIRST_BYTES)
+    const rest = isShared ? length : this.#place.byteOffset + bytes - this.#buffer.byteOffset
+    if (this.#isEverFree) this.#replace(LEAST_BYTES)
     else if (length - rest >= length / 4) this.#place = keptPlace(this.#buffer, rest)
     else if (isFull) this.#replace(Math.min(length * GROWTH, MOST_KEPT_BYTES))
-    else this.#replace(isLittle ? LEAST_BYTES : length)
+    else this.#replace(isLittle || isShared ? LEAST_BYTES : length)
     return this.#place
+  }
+
+  /** No buffer, until more comes. */
+  #rest(): Buffer {
+    this.#budget.spare(this.#buffer)
+    this.#buffer = NONE
+    this.#place = SHARED
+    return SHARED
   }
 
   /** The chunk that a read of `bytes` gave. */
   took(bytes: number): Buffer {
     this.#readBytes = bytes
     this.#isFree = false
+    if (this.#place === SHARED) return Buffer.from(SHARED.subarray(0, bytes))
     return bytes === this.#place.length ? this.#place : this.#place.subarray(0, bytes)
   }
 

@@ -28,14 +28,15 @@ describe('a read buffer', () => {
       sizes.push(read(buffer, Infinity).length)
       buffer.free()
     }
-    expect(sizes).toEqual([2, 16, 128, 256, 256, 256].map((kib) => kib * 1024))
+    expect(sizes).toEqual([8, 64, 256, 256, 256, 256].map((kib) => kib * 1024))
   })
 
   it('reads over freed bytes, and over no others', () => {
     const buffer = new ReadBuffer(new BufferBudget())
-    const freed = read(buffer, 100, 1)
+    keepUp(buffer, 1)
+    const freed = read(buffer, 10_000, 1)
     buffer.free()
-    const chunks = Array.from({ length: 200 }, (_, index) => read(buffer, 100 + index, index))
+    const chunks = Array.from({ length: 200 }, (_, index) => read(buffer, 10_000 + index, index))
     expect(freed[0]).toBe(0)
     expect(chunks[0]?.buffer).toBe(freed.buffer)
     chunks.forEach((chunk, index) => expect([chunk[0], chunk.at(-1)]).toEqual([index, index]))
@@ -52,13 +53,29 @@ describe('a read buffer', () => {
     expect([first[0], second[0]]).toEqual([1, 2])
   })
 
-  it('is small again where little comes', () => {
+  it('has no memory of its own where little comes, and what came stays', () => {
+    const budget = new BufferBudget()
+    const whole = budget.leftBytes
+    const [one, other] = [new ReadBuffer(budget), new ReadBuffer(budget)]
+    const first = read(one, 100, 1)
+    expect(one.next()).toBe(other.next())
+    const second = read(other, 100, 2)
+    expect([first[0], first.at(-1), second[0]]).toEqual([1, 1, 2])
+    keepUp(one, 6)
+    expect(budget.leftBytes).toBe(whole - MOST_BYTES)
+    read(one, 100)
+    one.free()
+    expect(one.next()).toBe(other.next())
+    expect(budget.leftBytes).toBe(whole)
+  })
+
+  it('is small again where less comes', () => {
     const budget = new BufferBudget()
     const whole = budget.leftBytes
     const buffer = new ReadBuffer(budget)
     keepUp(buffer, 6)
     expect(budget.leftBytes).toBe(whole - MOST_BYTES)
-    read(buffer, 100)
+    read(buffer, 2_000)
     buffer.free()
     expect(buffer.next().length).toBe(LEAST_BYTES)
     expect(budget.leftBytes).toBe(whole)
@@ -70,12 +87,10 @@ describe('a read buffer', () => {
     const buffer = new ReadBuffer(budget)
     const chunks = Array.from({ length: 10 }, () => read(buffer, Infinity))
     expect(chunks.map(({ length }) => length)).toEqual([
-      2048,
-      8128,
-      8128,
-      65_472,
-      65_472,
-      ...Array.from({ length: 5 }, () => 65_500),
+      8192,
+      32_704,
+      32_704,
+      ...Array.from({ length: 7 }, () => 65_500),
     ])
     expect(chunks[4]?.buffer).toBe(chunks[3]?.buffer)
     expect(budget.leftBytes).toBeGreaterThanOrEqual(whole - 2 * MOST_KEPT_BYTES)
