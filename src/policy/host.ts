@@ -2,6 +2,7 @@
 // dialled as an address is an address here (`2130706433`, `0x7f.1` and `[::ffff:127.0.0.1]` are all
 // 127.0.0.1), and what could be read in two ways is refused.
 import { GatewayError } from '../errors.ts'
+import { quadBytes } from '../protocol/dotted-quad.ts'
 import { formatAddress, parseAddress, unmapAddress } from './ip-address.ts'
 
 export type Host =
@@ -29,6 +30,7 @@ export function normalizeHost(host: string): Host {
     return addressHost(inner)
   }
   if (host.includes(':')) return addressHost(host)
+  if (quadBytes(host) !== undefined) return { kind: 'address', address: host }
   const name = host.endsWith('.') ? host.slice(0, -1) : host
   if (name === '') throw refusal('the host is empty')
   if (name.length > MAX_NAME_CHARS) throw refusal('the host name is longer than 253 characters')

@@ -3,6 +3,7 @@
 // IPv4 is four plain decimals (looser spellings are host.ts's matter) and a dotted tail of IPv6 is taken bit
 // by bit (ipaddr.js would read `::1.2.3.4` as the mapped `::ffff:1.2.3.4`).
 import ipaddr from 'ipaddr.js'
+import { quadBytes } from '../protocol/dotted-quad.ts'
 
 /** 4 bytes for IPv4, 16 for IPv6, network order. */
 export type AddressBytes = readonly number[]
@@ -20,8 +21,6 @@ interface HeldAddress {
   readonly bytes: AddressBytes
 }
 
-const OCTET = '(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)'
-const DOTTED = new RegExp(`^${OCTET}(?:\\.${OCTET}){3}$`)
 const MAX_ADDRESS_CHARS = 45
 
 /**
@@ -29,7 +28,7 @@ const MAX_ADDRESS_CHARS = 45
  */
 export function parseAddress(text: string): AddressBytes | undefined {
   if (text.length > MAX_ADDRESS_CHARS) return undefined
-  if (!text.includes(':')) return DOTTED.test(text) ? text.split('.').map(Number) : undefined
+  if (!text.includes(':')) return quadBytes(text)
   const tailAt = text.lastIndexOf(':') + 1
   const tail = text.slice(tailAt)
   let hex = text

@@ -3,8 +3,9 @@
 // and becomes a sample only when somebody scrapes. docs/operating.md says what each is for.
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Direction, GatewayState, Observer, Readable, Refusal, StreamEnd } from '../gateway/observer.ts'
-import { exposedBy, type StreamFacts } from '../policy/exposure.ts'
+import type { StreamFacts } from '../policy/exposure.ts'
 import { MODES, type Identity, type Mode } from '../protocol/request.ts'
+import { ExposedStreams } from './exposed-streams.ts'
 import { Identities } from './identities.ts'
 import { inSteps, OpenCounts } from './open-counts.ts'
 import { countDescriptors } from './open-descriptors.ts'
@@ -138,11 +139,7 @@ export class Metrics {
     'time from a request to the end of its relay',
     RELAY_BUCKETS_SECONDS,
   )
-  #exposed = this.#counter(
-    'exposed_streams_total',
-    'streams in which that observer could read that information',
-    ['mode', 'observer', 'information'],
-  )
+  #exposed = new ExposedStreams(this.registry)
 
   constructor(
     version: string,
@@ -251,11 +248,7 @@ export class Metrics {
     },
     shaped: (mode, direction, restMs) => this.#shaped.inc({ mode, direction }, restMs / 1000),
     datagramDropped: (mode, reason) => this.#dropped.inc({ mode, reason }),
-    streamRead: (facts: StreamFacts) => {
-      for (const { observer, information } of exposedBy(facts)) {
-        this.#exposed.inc({ mode: facts.mode, observer, information })
-      }
-    },
+    streamRead: (facts: StreamFacts) => this.#exposed.count(facts),
     certificateEnds: (ends) => {
       this.#certificateExpiry.reset()
       for (const { part, ends: end } of ends.toSorted(

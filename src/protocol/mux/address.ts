@@ -2,13 +2,13 @@
 // type (1 IPv4, 3 name, 4 IPv6), address, port in network order.
 import ipaddr from 'ipaddr.js'
 import { GatewayError } from '../../errors.ts'
+import { quadBytes } from '../dotted-quad.ts'
 import type { Destination } from '../request.ts'
 
 const IPV4 = 1
 const NAME = 3
 const IPV6 = 4
 const LATIN1 = new TextDecoder('latin1')
-const DOTTED = /^[\d.]+$/
 const PRINTABLE = /^[\x21-\x7e]+$/
 
 function malformed(what: string): GatewayError {
@@ -24,10 +24,10 @@ export function encodeAddress(host: string, port: number): Uint8Array {
   const bare = host.includes(':') && host.includes('%') ? host.slice(0, host.indexOf('%')) : host
   let type = NAME
   let address: number[] | Uint8Array
-  // Asked first, since ipaddr.js makes an error for every name: 20 µs of each stream.
-  if (DOTTED.test(bare) && ipaddr.IPv4.isValidFourPartDecimal(bare)) {
+  const quad = quadBytes(bare)
+  if (quad !== undefined) {
     type = IPV4
-    address = ipaddr.IPv4.parse(bare).toByteArray()
+    address = quad
   } else if (bare.includes(':') && ipaddr.IPv6.isValid(bare)) {
     type = IPV6
     address = ipaddr.IPv6.parse(bare).toByteArray()
@@ -67,7 +67,8 @@ export function readAddress(bytes: Uint8Array): Destination & { readonly end: nu
   if (bytes.length < end) throw malformed('wrong length')
   const raw = bytes.subarray(start, start + length)
   const port = ((bytes[start + length] ?? 0) << 8) | (bytes[start + length + 1] ?? 0)
-  if (type !== NAME) return { host: ipaddr.fromByteArray([...raw]).toString(), port, end }
+  if (type === IPV4) return { host: raw.join('.'), port, end }
+  if (type === IPV6) return { host: ipaddr.fromByteArray([...raw]).toString(), port, end }
   const host = LATIN1.decode(raw)
   if (!PRINTABLE.test(host)) throw malformed('a name has other than printable ASCII')
   return { host, port, end }

@@ -2,6 +2,7 @@
 // an error becomes is read from the one table in errors.ts; SOCKS4 knows only granted (90) and rejected (91).
 import ipaddr from 'ipaddr.js'
 import { ERROR_ANSWERS, type ErrorCode } from '../../errors.ts'
+import { quadBytes } from '../dotted-quad.ts'
 import type { BoundAddress } from '../request.ts'
 
 const NOWHERE: BoundAddress = { address: '0.0.0.0', port: 0 }
@@ -34,6 +35,8 @@ export function socksRefusal(version: 4 | 5, code: ErrorCode): Uint8Array {
 
 /** 4 bytes for IPv4, 16 for IPv6; what is no address is 0.0.0.0. */
 export function addressBytes(text: string): readonly number[] {
+  const quad = quadBytes(text)
+  if (quad !== undefined) return quad
   const [address = ''] = text.split('%')
   return ipaddr.isValid(address) ? ipaddr.process(address).toByteArray() : [0, 0, 0, 0]
 }
