@@ -1,14 +1,14 @@
 // Takes whole binary messages out of a WebSocket's bytes (RFC 6455 section 5) where they lie, and leaves everything else
 // to the WebSocket itself: control frames, fragments, and what no sound peer sends. Pure. Rule: a frame is taken only
-// where nothing about it is in question; what is passed on is passed on whole and in order.
+// where nothing about it is in question, nor about one before it; what is passed on is passed on whole and in order.
 import { xor } from './websocket-mask.ts'
 
 const FINAL_BINARY = 0x82
-const IS_FINAL = 0x80
+const FINAL_PING = 0x89
+const FINAL_PONG = 0x8a
 const OPCODE = 0x0f
-/** Opcodes from here on are of control frames, which may stand between fragments (section 5.4). */
-const CONTROL = 0x08
 const CLOSE = 0x08
+const MOST_CONTROL_BYTES = 125
 const IS_MASKED = 0x80
 const MASK_BYTES = 4
 /** In place of a length: it follows in two bytes, or in eight (section 5.2). */
@@ -45,7 +45,8 @@ export class MessageReader {
   #key = new Uint8Array(MASK_BYTES)
   /** Still to be passed on of a frame that is not taken. */
   #otherBytes = 0
-  #inFragments = false
+  /** There was a frame which the WebSocket may refuse, or with which a message of fragments began: it gets all that comes. */
+  #isLeft = false
   /** Nothing counts any more that comes behind a close frame (section 5.5.1). */
   #isClosed = false
 
@@ -117,9 +118,10 @@ export class MessageReader {
       payloadBytes = payloadBytes * 256 + (bytes[index] ?? 0)
     const isShortest = lengthBytes === 0 || (lengthBytes === 2 && payloadBytes >= LENGTH_IN_TWO)
     const { mostBytes } = this.#options
-    const isOurs = first === FINAL_BINARY && isMasked === this.#options.isMasked && isShortest
-    const isTaken = isOurs && payloadBytes <= mostBytes && payloadBytes > 0 && !this.#inFragments
-    if ((first & OPCODE) < CONTROL) this.#inFragments = (first & IS_FINAL) === 0
+    const isMessage = first === FINAL_BINARY && isShortest && payloadBytes > 0 && payloadBytes <= mostBytes
+    const isPing = (first === FINAL_PING || first === FINAL_PONG) && payloadBytes <= MOST_CONTROL_BYTES
+    if (isMasked !== this.#options.isMasked || !(isMessage || isPing)) this.#isLeft = true
+    const isTaken = isMessage && !this.#isLeft
     return { bytes: headerBytes, payloadBytes, isTaken }
   }
 
