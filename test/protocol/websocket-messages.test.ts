@@ -281,6 +281,12 @@ describe('whole messages taken before ws, and the rest left to it', () => {
 })
 
 describe('a message', () => {
+  it('of no bytes is told of when its header has come, not with what comes next', async () => {
+    const { alone, together } = await both(cut(frame({}), [1]))
+    expect(alone.length).toBe(1)
+    expect(together).toEqual(alone)
+  })
+
   it('is unmasked wherever it lies in memory, whatever its key', () => {
     for (let offset = 0; offset < 9; offset += 1) {
       for (let length = 1; length < 40; length += 1) {

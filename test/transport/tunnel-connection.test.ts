@@ -35,6 +35,13 @@ async function tick(ms = TICK_MS): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) await setImmediate()
 }
 
+const FINAL_BINARY = 0x82
+
+/** A whole message, masked with zeros. */
+function masked(payload: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([FINAL_BINARY, 0x80 + payload.length, 0, 0, 0, 0]), payload])
+}
+
 interface Link {
   /** Under test. */
   readonly connection: TunnelConnection
@@ -158,6 +165,53 @@ describe('a peer that breaks the protocol', () => {
   })
 })
 
+describe('a peer with a WebSocket of its own making', () => {
+  const open: Frame = { type: 'open', stream: 1, kind: 'tcp', destination: SITE }
+  const next: Frame = { ...open, stream: 3 }
+
+  it('may send fragments, with a ping between them', async () => {
+    const { peer, opened, connection, frames } = await connect()
+    const bytes = encodeFrame(open)
+    const pong = once(peer, 'pong') as Promise<[Buffer]>
+    peer.send(bytes.subarray(0, 3), { fin: false })
+    peer.ping('between')
+    peer.send(bytes.subarray(3, 9), { fin: false })
+    peer.send(bytes.subarray(9))
+    peer.send(encodeFrame(next))
+    await eventually(() => expect(opened.map(({ id }) => id)).toEqual([1, 3]))
+    expect((await pong)[0].toString()).toBe('between')
+    connection.session.accept(opened[0]!, { address: '127.0.0.1', port: 1 })
+    await eventually(() => expect(frames.map(({ type }) => type)).toEqual(['opened']))
+  })
+
+  it('may send a byte at a time', async () => {
+    const { peerSocket, opened } = await connect()
+    for (const byte of Buffer.concat([masked(encodeFrame(open)), masked(encodeFrame(next))])) {
+      peerSocket.write(Buffer.from([byte]))
+      await setImmediate()
+    }
+    await eventually(() => expect(opened.map(({ id }) => id)).toEqual([1, 3]))
+  })
+
+  it('is heard up to what breaks the protocol, and no further', async () => {
+    const { peerSocket, opened, ended } = await connect()
+    const broken = masked(encodeFrame(next))
+    broken[0]! |= 0x40
+    peerSocket.write(Buffer.concat([masked(encodeFrame(open)), broken, masked(encodeFrame(next))]))
+    expect((await ended).code).toBe('frame-malformed')
+    expect(opened.map(({ id }) => id)).toEqual([1])
+  })
+
+  it('says nothing more behind its close', async () => {
+    const { peerSocket, opened, ended } = await connect()
+    const close = Buffer.from([0x88, 0x80, 0, 0, 0, 0])
+    peerSocket.write(Buffer.concat([masked(encodeFrame(open)), close, masked(encodeFrame(next))]))
+    peerSocket.write(masked(Buffer.from('neither is this heard, nor a mistake')))
+    expect((await ended).code).toBe('connection-reset')
+    expect(opened.map(({ id }) => id)).toEqual([1])
+  })
+})
+
 describe('a connection that ends', () => {
   it('on purpose says why, and closes in order', async () => {
     const { peer, frames, connection, closed } = await connect()
@@ -269,8 +323,6 @@ describe('liveness', () => {
   })
 })
 
-const FINAL_BINARY = 0x82
-
 /** Holds back what `socket` is given to write of mux frames, until it is let go. */
 function holdWrites(socket: Socket): { readonly held: Array<() => void>; readonly letGo: () => void } {
   const held: Array<() => void> = []
@@ -338,11 +390,9 @@ describe('what waits in the socket', () => {
     const { held, letGo } = holdWrites(socket)
     // Streams past the thousandth are refused: each costs an answer of seven bytes, more of them than one flush takes.
     const opens = 80_000
-    const asked = Array.from({ length: opens }, (_, count) => {
-      const frame = encodeFrame({ type: 'open', stream: 1 + 2 * count, kind: 'tcp', destination: SITE })
-      // Masked with zeros.
-      return Buffer.concat([Buffer.from([FINAL_BINARY, 0x80 + frame.length, 0, 0, 0, 0]), frame])
-    })
+    const asked = Array.from({ length: opens }, (_, count) =>
+      masked(encodeFrame({ type: 'open', stream: 1 + 2 * count, kind: 'tcp', destination: SITE })),
+    )
     peerSocket.write(Buffer.concat(asked))
     await eventually(() => expect(connection.session.congested).toBe(true))
     const writes = held.length
