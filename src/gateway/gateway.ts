@@ -319,7 +319,7 @@ export class Gateway {
         if (usersFile === undefined || users === undefined) return undefined
         const identity = await this.#signIns.authenticate(users, { name, password, address })
         // The check takes its time, in which the user may have been removed.
-        return this.#users.hasLost(usersFile, name, users) ? undefined : identity
+        return this.#users.fileNow(usersFile, name, users) === undefined ? undefined : identity
       },
       settings: () => this.#settingsOf(inbound),
       newReference,
@@ -366,12 +366,12 @@ export class Gateway {
   #replaceUsers(users: UsersFiles): void {
     const before = this.#users
     this.#users = users
-    for (const file of before.files) this.#endLost(file, before.get(file))
+    for (const file of before.files) this.#judgeUsers(file, before.get(file))
   }
 
-  #endLost(file: string, before: Users | undefined): void {
+  #judgeUsers(file: string, before: Users | undefined): void {
     if (before === undefined) return
-    this.#identities.endUsers(file, (name) => this.#users.hasLost(file, name, before))
+    this.#identities.judgeUsers(file, (name) => this.#users.fileNow(file, name, before))
   }
 
   #watchedUsers(): Watched[] {
@@ -381,7 +381,7 @@ export class Gateway {
       read: () => {
         const before = this.#users.get(file)
         this.#users.readAgain(file)
-        this.#endLost(file, before)
+        this.#judgeUsers(file, before)
       },
     }))
   }

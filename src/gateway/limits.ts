@@ -116,10 +116,13 @@ export class IdentityLimits implements ByteCounter {
     return new Stay(this, identity, user || undefined)
   }
 
-  /** Ends all that users of this file have open who are gone. */
-  endUsers(file: string, isGone: (name: string) => boolean): void {
+  /** Ends all that users of this file have open who are gone; `fileNow` gives the file by which others are known from now on. */
+  judgeUsers(file: string, fileNow: (name: string) => string | undefined): void {
     for (const stay of this.#ofUsers) {
-      if (stay.user?.file === file && isGone(stay.user.name)) stay.end('user-removed')
+      if (stay.user?.file !== file) continue
+      const now = fileNow(stay.user.name)
+      if (now === undefined) stay.end('user-removed')
+      else if (now !== file) stay.user = { name: stay.user.name, file: now }
     }
   }
 
@@ -211,7 +214,7 @@ interface UserOfFile {
 
 /** One request's or association's part in the limits of its identity. */
 export class Stay {
-  readonly user: UserOfFile | undefined
+  user: UserOfFile | undefined
   /** Settled once it has its place among all workers too; undefined where `enter` was enough. Errors: as there. */
   place: Promise<void> | undefined
   #owner: IdentityLimits

@@ -19,9 +19,14 @@ export class UsersFiles {
     return [...this.#users.keys()]
   }
 
-  /** Whether somebody whom `before` knew by this file has gone since, or has another password. */
-  hasLost(file: string, name: string, before: Users): boolean {
-    return this.#users.get(file)?.isSame(name, before) === false
+  /**
+   * By which file somebody is known now whom `before` knew by this one; undefined who has gone since, or has another
+   * password. Where this file is not named any more another one may know them; where none is, nobody is asked.
+   */
+  fileNow(file: string, name: string, before: Users): string | undefined {
+    if (this.#users.size === 0) return file
+    const files = this.#users.has(file) ? [file] : this.files
+    return files.find((one) => this.#users.get(one)?.isSame(name, before))
   }
 
   get(file: string): Users | undefined {

@@ -265,6 +265,29 @@ describe('a user who is removed', () => {
     expect(sum(metrics, 'sightline_streams_total', { mode: 'http-proxy', outcome: 'user-removed' })).toBe(1)
     expect(await connect(running.port, origin.port)).toBe(407)
   })
+
+  it('loses what is open where the config names another file too, now or when that is changed', async () => {
+    await using origin = await startRawOrigin()
+    await using running = await start()
+    const lineOf = async (name: string): Promise<string> => `${name}:${await hashPassword(name)}\n`
+    const alices = await lineOf('alice')
+    const bobs = await lineOf('bob')
+    const carols = await lineOf('carol')
+    await writeFile(running.dir.file('users'), `${alices}${bobs}${carols}`)
+    expect(await running.reload()).toBe('ok')
+    using alice = await signedIn(running.port, origin.port, 'alice', 'alice')
+    using bob = await signedIn(running.port, origin.port, 'bob', 'bob')
+    using carol = await signedIn(running.port, origin.port, 'carol', 'carol')
+    const next = running.dir.file('next')
+    await writeFile(next, `${bobs}${carols}`)
+    expect(await running.reload({ inbounds: everyInbound(running.dir, next) })).toBe('ok')
+    expect(await alice.ended()).toBe('reset')
+    expect(bob.ending).toBe(undefined)
+    await writeFile(next, carols)
+    expect(await bob.ended()).toBe('reset')
+    carol.send('still here')
+    await (await origin.wire(2)).untilText('still here')
+  })
 })
 
 async function signedIn(port: number, target: number, user: string, password: string): Promise<Wire> {

@@ -37,9 +37,19 @@ describe('a users file', () => {
     const before = files.get(file)!
     await writeFile(file, `# comment\nalice:${alice}\nbob:${other}\ndave:${bob}\n`)
     files.readAgain(file)
-    const lost = ['alice', 'bob', 'carol', 'dave'].filter((name) => files.hasLost(file, name, before))
-    expect(lost).toEqual(['bob', 'carol', 'dave'])
-    expect(files.hasLost('/another', 'carol', before)).toBe(false)
+    const names = ['alice', 'bob', 'carol', 'dave']
+    const kept = (by: UsersFiles): string[] =>
+      names.filter((name) => by.fileNow(file, name, before) !== undefined)
+    expect(kept(files)).toEqual(['alice'])
+
+    // Named no more: who another one knows stays by that, and everybody where none is left.
+    const [next, last] = [directory.file('next'), directory.file('last')]
+    await writeFile(next, `alice:${other}\nbob:${bob}\n`)
+    await writeFile(last, `carol:${other}\n`)
+    const others = UsersFiles.read([next, last])
+    expect(kept(others)).toEqual(['bob', 'carol'])
+    expect(others.fileNow(file, 'carol', before)).toBe(last)
+    expect(kept(UsersFiles.read([]))).toEqual(names)
   })
 
   it('is an error at start where it is not there, or is none', async () => {
