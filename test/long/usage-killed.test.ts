@@ -1,6 +1,6 @@
 // kill -9 during accounting, a hundred times at random moments of two kinds: a writer in the middle of its transactions, and
-// gateways, of one process and of two workers, that carry two users' bytes both ways. The store opens each time, and its totals are never over, nor short by more
-// than ten seconds.
+// gateways, of one process and of two workers, that carry two users' bytes both ways. The store opens each time, and its
+// totals are never over, nor short by more than ten seconds.
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import net from 'node:net'
