@@ -268,6 +268,22 @@ describe('its memory', () => {
     expect(chunks.map((chunk) => chunk[0])).toEqual([9, 1, 2])
   })
 
+  it('goes to nobody while its last byte is seen', () => {
+    const budget = new BufferBudget()
+    const gathered = new GatherBuffer(budget)
+    lengthsOf(gathered, 3, true)
+    gathered.put(Buffer.alloc(MOST_BYTES - 1, 1))
+    gathered.take()
+    gathered.put(Buffer.from([2]))
+    const last = gathered.take()
+    gathered.put(Buffer.from([3]))
+    gathered.free(gathered.takenOffset - 1)
+    const other = new GatherBuffer(budget)
+    lengthsOf(other, 3, true)
+    other.put(Buffer.alloc(MOST_BYTES, 9))
+    expect(last[0]).toBe(2)
+  })
+
   it('is whole again after close, though chunks wait and are seen', () => {
     const budget = new BufferBudget()
     const whole = budget.leftBytes
