@@ -1,5 +1,6 @@
 // A mux stream as a Duplex: back-pressure both ways, half-close both ways, and every way to break off becomes a RESET
 // with its code. Frames are moved by hand (test/support/mux-pair.ts), so that nothing can be a matter of luck.
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -45,6 +46,23 @@ describe('bytes', () => {
     far.write('answer')
     await run(pair)
     expect([String(near.read()), String(far.read())]).toEqual(['answer', 'question'])
+  })
+})
+
+describe('memory', () => {
+  it('that still waits to be read is not used again when what was taken is free', async () => {
+    const { pair, near, far } = await connect()
+    const body = randomBytes(30_000)
+    near.write(body)
+    await run(pair)
+    const first = Buffer.from(far.read(1_000) ?? [])
+    expect(far.readableLength).toBe(29_000)
+    far.recycle()
+    const other = await connect(pair)
+    other.near.write(randomBytes(20_000))
+    await run(pair)
+    expect(other.far.readableLength).toBe(20_000)
+    expect(Buffer.concat([first, far.read() ?? Buffer.alloc(0)]).equals(body)).toBe(true)
   })
 })
 
