@@ -5,9 +5,11 @@ import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { Bench, type Running } from './bench.ts'
-import { bulk, checkBytes, fresh } from './load.ts'
+import { LoadProcess } from './load-process.ts'
+import { breakOff, bulk, checkBytes, downloads, fresh } from './load.ts'
 import { sightline } from './sightline.ts'
 import { median } from './statistics.ts'
+import { towards } from './way.ts'
 
 const { values } = parseArgs({
   options: {
@@ -18,6 +20,8 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     /** Of each transfer, and of the fresh connections. */
     ms: { type: 'string', default: '800' },
+    /** What is measured, more than once; all where nothing is said. */
+    only: { type: 'string', multiple: true, default: [] },
     /** Worker processes of the first tree's gateway, and of each other's. */
     workers: { type: 'string', multiple: true, default: [] },
     /** Arguments of Node for the first tree and for each other, such as `--max-semi-space-size=32`. */
@@ -35,24 +39,48 @@ interface Tree {
   readonly samples: Map<string, number[]>
 }
 
-async function measure({ running: { way, pids }, samples }: Tree): Promise<void> {
-  const note = (name: string, value: number): void =>
-    void samples.set(name, [...(samples.get(name) ?? []), value])
-  for (const [name, streams, up] of [
-    ['8 down', 8, false],
-    ['1 down', 1, false],
-    ['1 up', 1, true],
-  ] as const) {
+const player = new LoadProcess()
+
+type Note = (name: string, value: number) => void
+
+const transfer =
+  (name: string, streams: number, up: boolean) =>
+  async ({ running: { way, pids } }: Tree, note: Note): Promise<void> => {
     const { perSecond, cpuPerGB } = await bulk(way, { streams, up, ms: MS, pids })
     note(`${name}, MB/s`, perSecond)
     note(`${name}, CPU s/GB`, cpuPerGB)
   }
-  const connections = await fresh(way, { inFlight: 32, ms: MS, pids })
-  note('fresh, a second', connections.perSecond)
-  note('fresh, CPU ms each', connections.cpuMsEach)
+
+async function connections({ running: { way, pids } }: Tree, note: Note): Promise<void> {
+  const many = await fresh(way, { inFlight: 32, ms: MS, pids })
+  note('fresh, a second', many.perSecond)
+  note('fresh, CPU ms each', many.cpuMsEach)
   const alone = await fresh(way, { inFlight: 1, ms: MS, pids: [] })
   note('fresh alone, p50 ms', alone.p50Ms)
   note('fresh alone, p99 ms', alone.p99Ms)
+}
+
+async function pingPong({ bench, running: { way } }: Tree, note: Note): Promise<void> {
+  const { sockets } = await downloads(way, 8)
+  const { p50Ms, p99Ms } = await player.call('pingPong', towards(bench.echo, way), { ms: MS })
+  for (const socket of sockets) breakOff(socket)
+  note('ping-pong under 8 down, p50 ms', p50Ms)
+  note('ping-pong under 8 down, p99 ms', p99Ms)
+}
+
+const MEASURES: Readonly<Record<string, (tree: Tree, note: Note) => Promise<void>>> = {
+  'down-8': transfer('8 down', 8, false),
+  'down-1': transfer('1 down', 1, false),
+  'up-1': transfer('1 up', 1, true),
+  fresh: connections,
+  'ping-pong': pingPong,
+}
+
+async function measure(tree: Tree): Promise<void> {
+  const note: Note = (name, value) => void tree.samples.set(name, [...(tree.samples.get(name) ?? []), value])
+  for (const [name, take] of Object.entries(MEASURES)) {
+    if (values.only.length === 0 || values.only.includes(name)) await take(tree, note)
+  }
 }
 
 const sorted = (numbers: readonly number[]): number[] => numbers.toSorted((a, b) => a - b)
@@ -111,5 +139,6 @@ try {
     console.log(`| ${what} | ${cells.join(' | ')} |`)
   }
 } finally {
+  player.end()
   for (const bench of benches) await bench.stop()
 }

@@ -44,12 +44,15 @@ export class Bench {
   readonly processes = new Processes()
   readonly directory: string
   readonly origin: Place
+  /** Where ping-pong is played: an origin that sends nobody else anything. */
+  readonly echo: Place
   #link: Link | undefined
   #atStop: Array<() => void> = []
 
   private constructor(directory: string, origin: Place, link: Link | undefined) {
     this.directory = directory
     this.origin = origin
+    this.echo = { ...origin }
     this.#link = link
   }
 
@@ -63,7 +66,10 @@ export class Bench {
     await issue(directory, 'gateway', { kind: 'server', hosts: ['localhost', '127.0.0.1'] })
     await issue(directory, 'client', { kind: 'client', hosts: [] })
     const bench = new Bench(directory, origin ?? { host: '127.0.0.1', port: 0 }, link)
-    if (origin === undefined) Object.assign(bench.origin, await bench.startOrigin())
+    if (origin === undefined) {
+      Object.assign(bench.origin, await bench.startOrigin())
+      Object.assign(bench.echo, await bench.startOrigin())
+    }
     return bench
   }
 

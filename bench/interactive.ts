@@ -7,7 +7,7 @@ import { Bench, type Link } from './bench.ts'
 import { LoadProcess } from './load-process.ts'
 import { downloads, uploads, wait, type Flow, type Latency } from './load.ts'
 import { sightline } from './sightline.ts'
-import type { Way } from './way.ts'
+import { towards, type Way } from './way.ts'
 
 const { values } = parseArgs({
   args: process.argv.slice(3),
@@ -36,8 +36,14 @@ async function stall(way: Way): Promise<readonly Socket[]> {
   return sockets
 }
 
-/** `beside`: another way to the same origin, past the tunnel. */
-async function withTunnel<T>(link: Link | undefined, run: (way: Way, beside: Way) => Promise<T>): Promise<T> {
+/** To the origin of what is bulk, and to that of ping-pong; `beside`: to the second, past the tunnel. */
+interface Ways {
+  readonly way: Way
+  readonly echo: Way
+  readonly beside: Way
+}
+
+async function withTunnel<T>(link: Link | undefined, run: (ways: Ways) => Promise<T>): Promise<T> {
   const bench = await Bench.start({ link })
   try {
     const ways: Way[] = []
@@ -47,7 +53,7 @@ async function withTunnel<T>(link: Link | undefined, run: (way: Way, beside: Way
     }
     const [way, beside] = ways
     if (way === undefined || beside === undefined) throw new Error('no ways')
-    return await run(way, beside)
+    return await run({ way, echo: towards(bench.echo, way), beside: towards(bench.echo, beside) })
   } finally {
     await bench.stop()
   }
@@ -57,7 +63,7 @@ async function loaded(
   way: Way,
   flood: typeof floodDown,
   ms: number,
-  played = way,
+  played: Way,
 ): Promise<Latency & { readonly megabits: number }> {
   const stalled = await stall(way)
   const flooding = await flood(way)
@@ -78,18 +84,18 @@ const LINKS: ReadonlyArray<readonly [name: string, link: Link | undefined]> = [
 console.log('| link | load on the same session | p50 ms | p99 ms | p99 of idle | flood, Mbit/s |')
 console.log('| --- | --- | --- | --- | --- | --- |')
 for (const [name, link] of LINKS) {
-  await withTunnel(link, async (way, beside) => {
-    await player.call('pingPong', way, { ms: 300 })
+  await withTunnel(link, async ({ way, echo, beside }) => {
+    await player.call('pingPong', echo, { ms: 300 })
     const ms = link === undefined ? PING_MS : PING_MS * 5
-    const idle = await player.call('pingPong', way, { ms })
+    const idle = await player.call('pingPong', echo, { ms })
     const row = (load: string, { p50Ms, p99Ms }: Latency, flood = ''): void =>
       console.log(
         `| ${name} | ${load} | ${p50Ms.toFixed(1)} | ${p99Ms.toFixed(1)} | ${(p99Ms / idle.p99Ms).toFixed(2)} | ${flood} |`,
       )
     row('idle', idle)
-    const down = await loaded(way, floodDown, ms)
+    const down = await loaded(way, floodDown, ms, echo)
     row('one that stopped reading, one that floods down', down, down.megabits.toFixed(0))
-    const up = await loaded(way, floodUp, ms)
+    const up = await loaded(way, floodUp, ms, echo)
     row('one that stopped reading, one that floods up', up, up.megabits.toFixed(0))
     if (link !== undefined) return
     // No link to wait for, but processors: what the same load does to somebody who is not on the session at all.
@@ -109,7 +115,7 @@ for (const roundTripMs of [50, 200]) {
     ['down', floodDown],
     ['up', floodUp],
   ] as const) {
-    await withTunnel({ roundTripMs, megabits: MEGABITS }, async (way) => {
+    await withTunnel({ roundTripMs, megabits: MEGABITS }, async ({ way }) => {
       const { sockets, arrived } = await flood(way)
       const start = arrived()
       const megabitsSince = (): number => {

@@ -5,7 +5,7 @@ import { LoadProcess } from './load-process.ts'
 import { wait } from './load.ts'
 import { memoryKiBOf } from './processes.ts'
 import { figuresOf, versionOf, type SubjectResult } from './results.ts'
-import type { Way } from './way.ts'
+import { towards, type Way } from './way.ts'
 
 /** Bytes that go each way, three times, before anything is timed. */
 export const HASHED_BYTES = 16 * 1024 * 1024 + 12_345
@@ -20,6 +20,7 @@ const MEMORY_EVERY_MS = 100
 
 export interface Started {
   readonly subject: Subject
+  readonly bench: Bench
   readonly running: Running
   readonly load: LoadProcess
 }
@@ -119,7 +120,7 @@ export class Measuring {
       await load.call('checkBytes', running.way, HASHED_BYTES)
       // What is compiled while it runs is compiled by then.
       await load.call('fresh', running.way, { inFlight: 8, ms: WARM_UP_MS, pids: [] })
-      started.push({ subject, running, load })
+      started.push({ subject, bench, running, load })
     }
     for (const subject of subjects) await this.attempt(subject, () => start(subject))
     say(
@@ -155,14 +156,15 @@ export class Measuring {
 
   /** Ping-pong on an open connection, while `load` downloads on 8 others; with `idle` before that too. */
   async pingPong(
-    { subject: { name }, running: { way, load: own }, load }: Started,
+    { subject: { name }, bench, running: { way, load: own }, load }: Started,
     idle: boolean,
   ): Promise<void> {
     // One request is one body, and a load with a namespace of its own is alone there: nothing is played.
     if (way.handshake === 'http' || own !== undefined) return
-    if (idle) this.#noteLatency(name, 'ping', await this.player.call('pingPong', way, { ms: PING_MS }))
+    const played = towards(bench.echo, way)
+    if (idle) this.#noteLatency(name, 'ping', await this.player.call('pingPong', played, { ms: PING_MS }))
     await load.call('flood', way, 8)
-    this.#noteLatency(name, 'loaded', await this.player.call('pingPong', way, { ms: PING_MS }))
+    this.#noteLatency(name, 'loaded', await this.player.call('pingPong', played, { ms: PING_MS }))
     await load.call('release', way, undefined)
   }
 

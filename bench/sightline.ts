@@ -120,7 +120,7 @@ async function serve(
   const config = await bench.write(
     `${name}.yaml`,
     `inbounds: [{ ${inbound}, listen: "127.0.0.1:0" }]
-egress: { allow: ["127.0.0.1:${bench.origin.port}"] }
+egress: { allow: ["127.0.0.1:${bench.origin.port}", "127.0.0.1:${bench.echo.port}"] }
 limits: ${LIMITS}
 workers: ${options.workers ?? 1}
 admin: { listen: "127.0.0.1:0" }

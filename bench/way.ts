@@ -43,6 +43,11 @@ export function direct(origin: Place): Way {
   return { name: 'direct', handshake: 'direct', proxy: origin, origin }
 }
 
+/** The same way to another origin. */
+export function towards(origin: Place, way: Way): Way {
+  return { ...way, origin, proxy: way.handshake === 'direct' ? origin : way.proxy }
+}
+
 /** The target of a request's line. */
 export function targetOf({ handshake, origin }: Way, path: string): string {
   return handshake === 'http' ? `http://${origin.host}:${origin.port}${path}` : path
