@@ -10,6 +10,7 @@ import { recycleReads, type Recycler } from '../transport/read-in-place.ts'
 import { StreamSocket } from '../transport/stream-socket.ts'
 import { TcpSocket } from '../transport/tcp-socket.ts'
 import type { Direction } from './observer.ts'
+import { Mover } from './turns.ts'
 
 export interface RelayOptions {
   readonly sweep: IdleSweep
@@ -82,8 +83,10 @@ class Relay implements Watched {
     let full = false
     const goOn = (): void => {
       this.lastActivityMs = sweep.nowMs
-      if (!full && !this.#resting.has(direction)) from.resume()
+      if (!full && !mover?.waits && !this.#resting.has(direction)) from.resume()
     }
+    // What comes on a stream of a tunnel has been read already.
+    const mover = from instanceof Socket ? new Mover(goOn) : undefined
     from.on('data', (chunk: Buffer) => {
       this.lastActivityMs = sweep.nowMs
       const restMs = moved(direction, chunk)
@@ -93,7 +96,8 @@ class Relay implements Watched {
       // Other streams than sockets may keep the bytes although nothing is left to write.
       if (to.writableLength === 0) recycler?.recycle()
       if (restMs > 0) this.#rest(direction, restMs, goOn)
-      if (full || restMs > 0) from.pause()
+      mover?.moved(chunk.length)
+      if (full || restMs > 0 || mover?.waits) from.pause()
     })
     to.on('drain', () => {
       full = false
