@@ -10,10 +10,19 @@ import { muxSessionClient, muxSessionGateway } from './mux-session.ts'
 import { egressRule, firstBytes, firstDatagram, hostsFile, listenAddress, normalizedHost } from './names.ts'
 import { proxyHeader } from './proxy-header.ts'
 import { socksHandshake, socksUdp } from './socks.ts'
+import { websocketMessages } from './websocket-messages.ts'
 
 export const GROUPS = {
   handshakes: [socksHandshake, socksUdp, proxyHeader, firstBytes, firstDatagram],
-  mux: [muxAddress, muxDatagram, muxFrame, muxFrameValid, muxSessionClient, muxSessionGateway],
+  mux: [
+    muxAddress,
+    muxDatagram,
+    muxFrame,
+    muxFrameValid,
+    muxSessionClient,
+    muxSessionGateway,
+    websocketMessages,
+  ],
   http: [httpAuthority, httpAbsoluteTarget, httpFields, basicCredentials, connectAnswer],
   names: [normalizedHost, egressRule, listenAddress, hostsFile],
   files: [usersFile, revocationListFile],
