@@ -31,7 +31,7 @@ ENV NODE_ENV=production SIGHTLINE_CONFIG=/etc/sightline/gateway.yaml
 # Memory: pages go back to the system within a second or so, and a burst does not make V8 keep 128 MiB for its young objects.
 ENV LD_PRELOAD=/usr/lib/libjemalloc.so.2
 ENV MALLOC_CONF=background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0
-ENV NODE_OPTIONS=--max-semi-space-size=16
+ENV NODE_OPTIONS=--max-semi-space-size=4
 COPY --from=packages /app/libjemalloc.so.2 /usr/lib/
 WORKDIR /app
 COPY --from=packages /app/node_modules node_modules
