@@ -73,6 +73,8 @@ describe('a reader of 1 MB/s', () => {
     }
     const after = await stack.gateway.memoryMiB()
     console.log(`slow readers: gateway ${Math.round(before)} MiB before, ${Math.round(after)} MiB after`)
-    expect(await stack.gateway.peakMemoryMiB()).toBeLessThan(250)
+    expect(after - before).toBeLessThan(50)
+    // What eleven GiB left behind among it: V8 collects when 64 MiB of read buffers are dead, not before.
+    expect(await stack.gateway.peakMemoryMiB()).toBeLessThan(350)
   })
 })
