@@ -16,6 +16,8 @@ import { readInPlace } from './read-in-place.ts'
 
 /** What one flush makes, with room for the last frame: one buffer, so that one write carries it as it lies. */
 const FLUSH_BYTES = MOST_BYTES - RECORD_BYTES
+/** A client's are half as long: what it uploads is in the way of its own key presses, in two busy processes. */
+const CLIENT_FLUSH_BYTES = MOST_BYTES / 2 - RECORD_BYTES
 /** What unread bytes of all tunnels may take beyond the least that each stream has. */
 const GROWTH = new GrowthBudget(256 * 1024 * 1024)
 const LIVENESS_TICK_MS = 1_000
@@ -63,6 +65,7 @@ export class TunnelConnection {
   #writer: MessageWriter
   /** Under way to the kernel. */
   #writes = 0
+  #flushBytes: number
   #flushQueued = false
   #paused = false
   #closed = false
@@ -90,6 +93,7 @@ export class TunnelConnection {
     this.#webSocket = webSocket
     this.#socket = socket
     this.#events = events
+    this.#flushBytes = options.role === 'client' ? CLIENT_FLUSH_BYTES : FLUSH_BYTES
     this.session = new MuxSession({
       sharedGrowth: GROWTH,
       ...options,
@@ -275,7 +279,7 @@ export class TunnelConnection {
     this.#wantedPong = undefined
     if (!this.session.hasFrames) return
     // Between whole messages of the WebSocket's own, which are pings, pongs and the close.
-    let roomBytes = FLUSH_BYTES
+    let roomBytes = this.#flushBytes
     while (roomBytes > 0) {
       const frame = this.session.pullParts(this.#writer.room)
       if (frame === undefined) break
