@@ -17,6 +17,7 @@ import { everyInbound, LOOPBACK_EGRESS } from '../support/stacks.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { connectHead } from '../support/through.ts'
 import { Wire } from '../support/wire.ts'
+import { asInTheImage } from './as-in-the-image.ts'
 import type { AttackPorts } from './greedy/attack.ts'
 
 /** A hundredth of them is more than the few that one collection of garbage meets. */
@@ -24,15 +25,6 @@ const REQUESTS = 1_200
 const ATTACK_MS = 30_000
 const PEAK_MIB = 400
 const LEFT_MIB = 30
-
-/** What the image sets for the process: `env` before it, with the Dockerfile's own words. */
-async function asInTheImage(): Promise<string[]> {
-  const dockerfile = await readFile(new URL('../../Dockerfile', import.meta.url), 'utf8')
-  const words = [...dockerfile.matchAll(/^ENV (.*)$/gm)].flatMap(([, line = '']) => line.split(' '))
-  const memory = words.filter((word) => /^(LD_PRELOAD|MALLOC_CONF|NODE_OPTIONS)=/.test(word))
-  expect(memory).toHaveLength(3)
-  return ['env', ...memory.map((word) => word.replace('/usr/lib/', ''))]
-}
 
 async function startAttack(ports: AttackPorts): Promise<ChildProcess> {
   const attack = start(process.execPath, [

@@ -1,11 +1,12 @@
 // 200 downloads of 8 MiB at once through one tunnel, one of them never read: the 199 finish whole, and the gateway's
-// memory stays under 250 MiB.
+// memory, with the image's settings for it, stays under 250 MiB.
 import { createHash } from 'node:crypto'
 import net from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bytesHash, startOrigin, type Origin } from '../support/origin.ts'
 import { startProcessStack, type ProcessStack } from '../support/process-stack.ts'
 import { encodeAsk } from '../support/through.ts'
+import { asInTheImage } from './as-in-the-image.ts'
 
 const COUNT = 200
 const BYTES = 8 * 1024 * 1024
@@ -14,7 +15,7 @@ const LIMIT_MIB = 250
 let stack: ProcessStack
 let origin: Origin
 beforeAll(async () => {
-  stack = await startProcessStack()
+  stack = await startProcessStack(await asInTheImage())
   origin = await startOrigin()
 })
 afterAll(async () => {

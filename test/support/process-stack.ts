@@ -12,13 +12,12 @@ export interface ProcessStack extends AsyncDisposable {
 }
 
 /** Starts both, with the default limits. */
-export async function startProcessStack(): Promise<ProcessStack> {
+/** `before`: words before the gateway's command, as `serve` takes them. */
+export async function startProcessStack(before?: readonly string[]): Promise<ProcessStack> {
   const pki = await tempDir()
   await ensureDevelopmentPki(pki.path)
-  const gateway = await serve(pki.file('gateway.json'), {
-    inbounds: everyInbound(pki),
-    egress: LOOPBACK_EGRESS,
-  })
+  const config = { inbounds: everyInbound(pki), egress: LOOPBACK_EGRESS }
+  const gateway = await serve(pki.file('gateway.json'), config, before)
   const own = [
     '--certificate',
     pki.file('client.crt'),
