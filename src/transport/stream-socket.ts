@@ -8,6 +8,7 @@ import type { MuxStream, StreamEvents } from '../protocol/mux/stream.ts'
 import type { BoundAddress } from '../protocol/request.ts'
 import { BUFFERS } from './buffer-budget.ts'
 import { GatherBuffer } from './gather-buffer.ts'
+import type { Recycler } from './read-in-place.ts'
 
 /** A piece as large as this is worth an object of its own. */
 const WHOLE_PIECE_BYTES = 8 * 1024
@@ -17,7 +18,7 @@ export interface StreamAnswer {
   refused(error: GatewayError): void
 }
 
-export class StreamSocket extends Duplex implements StreamEvents {
+export class StreamSocket extends Duplex implements StreamEvents, Recycler {
   #stream: MuxStream
   #answer: StreamAnswer | undefined
   #gathered = new GatherBuffer(BUFFERS)

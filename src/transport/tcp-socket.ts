@@ -5,8 +5,9 @@ import { Socket, type SocketConstructorOpts, type TcpNetConnectOpts } from 'node
 import type { DuplexOptions } from 'node:stream'
 import { BUFFERS, LEAST_BYTES } from './buffer-budget.ts'
 import { ReadBuffer } from './read-buffer.ts'
+import type { Recycler } from './read-in-place.ts'
 
-export class TcpSocket extends Socket {
+export class TcpSocket extends Socket implements Recycler {
   #buffer: ReadBuffer
 
   constructor(options: SocketConstructorOpts) {
@@ -23,15 +24,10 @@ export class TcpSocket extends Socket {
     this.once('close', () => buffer.close())
   }
 
-  /**
-   * Says that the chunk of the `data` event under way is not used any more, by nobody: the next read may overwrite it.
-   * Without effect after that event.
-   */
   recycle(): void {
     this.#buffer.free()
   }
 
-  /** The same of every chunk there was: what waited has been written. For the end of `drain`, not of `data`. */
   recycleKept(): void {
     if (this.readableLength === 0) this.#buffer.freeKept()
   }

@@ -341,6 +341,18 @@ function holdWrites(socket: Socket): { readonly held: Array<() => void>; readonl
   }
 }
 
+/** Opens a stream and writes to it, and holds that write back; gives what lets it go. */
+async function holdOneWrite({ socket, opened, say }: Link): Promise<() => void> {
+  const { held, letGo } = holdWrites(socket)
+  say({ type: 'open', stream: 1, kind: 'tcp', destination: SITE })
+  await eventually(() => expect(opened.length).toBe(1))
+  const [stream] = opened
+  stream!.events = NO_EVENTS
+  stream!.write(Buffer.alloc(1_000), () => {})
+  await eventually(() => expect(held.length).toBe(1))
+  return letGo
+}
+
 describe('what waits in the socket', () => {
   it('is one flush of 256 KiB at most, though streams have far more', async () => {
     const { connection, socket, peerSocket, opened, say } = await connect()
@@ -408,14 +420,9 @@ describe('what waits in the socket', () => {
   })
 
   it('keeps no pong from a peer that asks while a write is under way', async () => {
-    const { socket, opened, peer, say } = await connect()
-    const { held, letGo } = holdWrites(socket)
-    say({ type: 'open', stream: 1, kind: 'tcp', destination: SITE })
-    await eventually(() => expect(opened.length).toBe(1))
-    const [stream] = opened
-    stream!.events = NO_EVENTS
-    stream!.write(Buffer.alloc(1_000), () => {})
-    await eventually(() => expect(held.length).toBe(1))
+    const link = await connect()
+    const { peer } = link
+    const letGo = await holdOneWrite(link)
     const pongs: string[] = []
     peer.on('pong', (data: Buffer) => pongs.push(data.toString()))
     peer.ping('are you there?')
@@ -425,14 +432,9 @@ describe('what waits in the socket', () => {
   })
 
   it('keeps from a peer not why the connection ends', async () => {
-    const { connection, socket, opened, peer, frames, say } = await connect()
-    const { held, letGo } = holdWrites(socket)
-    say({ type: 'open', stream: 1, kind: 'tcp', destination: SITE })
-    await eventually(() => expect(opened.length).toBe(1))
-    const [stream] = opened
-    stream!.events = NO_EVENTS
-    stream!.write(Buffer.alloc(1_000), () => {})
-    await eventually(() => expect(held.length).toBe(1))
+    const link = await connect()
+    const { connection, peer, frames } = link
+    const letGo = await holdOneWrite(link)
     letGo()
     const close = once(peer, 'close')
     // In the same turn: the write before is still under way.
